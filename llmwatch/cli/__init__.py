@@ -1,0 +1,1 @@
+"""The command line: one module a command, arguments in, core called, text or JSON out."""

@@ -1,0 +1,144 @@
+"""The arguments that several commands share, and what is made of them."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmwatch.errors import SourceError, UsageError
+
+if TYPE_CHECKING:
+    from llmwatch.query.scope import Scope
+    from llmwatch.sources.source import Source
+    from llmwatch.store.store import Store
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_LEAST_MEMORY = 256 << 20
+
+
+def add_source_arguments(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Where lines come from, and which part of them counts."""
+    parser.add_argument(
+        "paths",
+        metavar="PATH",
+        nargs="+" if required else "*",
+        help="files, folders or globs of JSON lines (.gz, .zst and rotations too); - is standard input",
+    )
+    parser.add_argument(
+        "--since", metavar="WHEN", help="only calls begun from then on: 15m, 2h, 7d, today, 2026-02-27T16:47Z"
+    )
+    parser.add_argument("--until", metavar="WHEN", help="only calls begun before then")
+
+
+def add_store_arguments(parser: argparse.ArgumentParser) -> None:
+    """How lines are kept and priced."""
+    parser.add_argument("--prices", metavar="FILE", type=Path, help="your own prices, a TOML file (docs/pricing.md)")
+    parser.add_argument("--db", metavar="FILE", type=Path, help="keep what was read in this DuckDB file")
+    parser.add_argument(
+        "--memory", metavar="SIZE", default="1GiB", help="the most memory to use (default 1GiB); the rest goes to disk"
+    )
+
+
+def read_scope(arguments: argparse.Namespace, now: datetime) -> Scope:
+    """The scope that --since and --until mean."""
+    from llmwatch.query.moments import read_moment
+    from llmwatch.query.scope import Scope
+
+    since = read_moment(arguments.since, now) if arguments.since else None
+    until = read_moment(arguments.until, now) if arguments.until else None
+    if since and until and since >= until:
+        raise UsageError(f"--since {arguments.since} is not before --until {arguments.until}: exchange them")
+    return Scope(since, until)
+
+
+@contextmanager
+def open_store(arguments: argparse.Namespace, *, keep_raw: bool = False) -> Iterator[Store]:
+    """A store as the arguments want it, closed at the end."""
+    from llmwatch.pricing.resolver import PriceResolver, load_overrides
+    from llmwatch.store.store import Store, StoreSettings
+
+    overrides = load_overrides(arguments.prices) if arguments.prices else None
+    store = Store(
+        StoreSettings(
+            memory_bytes=_bytes(arguments.memory),
+            database=arguments.db,
+            keep_raw=keep_raw,
+            resolver=PriceResolver(overrides),
+        )
+    )
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def open_source(arguments: argparse.Namespace, *, follow: bool) -> Iterator[Source]:
+    """The source that the paths name, closed at the end."""
+    from llmwatch.sources.open import open_paths
+
+    source = open_paths(arguments.paths, follow=follow)
+    try:
+        yield source
+    finally:
+        source.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A store with all that the arguments name."""
+
+    store: Store
+    scope: Scope
+    failures: tuple[str, ...]
+    """What could not be read, a sentence each."""
+
+    @property
+    def exit_code(self) -> int:
+        """3 if a part of the input is missing from the answer."""
+        return SourceError.exit_code if self.failures else 0
+
+
+@contextmanager
+def load_all(arguments: argparse.Namespace, *, keep_raw: bool = False) -> Iterator[Loaded]:
+    """Read everything the arguments name, to its end."""
+    from llmwatch.cli.main import say
+    from llmwatch.cli.progress import progress_line
+    from llmwatch.sources.pump import load
+
+    scope = read_scope(arguments, datetime.now(UTC))
+    with open_store(arguments, keep_raw=keep_raw) as store:
+        failures: tuple[str, ...] = ()
+        if arguments.paths:
+            with open_source(arguments, follow=False) as source, progress_line() as progress:
+                load(source, store, progress)
+                failures = tuple(
+                    f"{state.name}: {state.detail}" if state.name not in state.detail else state.detail
+                    for state in source.states()
+                    if state.detail
+                )
+        for failure in failures:
+            say(failure)
+        yield Loaded(store, scope, failures)
+
+
+def quiet_unless_terminal(write: Callable[[str], None]) -> Callable[[str], None]:
+    """`write`, if a person sees stderr; else nothing."""
+    return write if sys.stderr.isatty() else lambda text: None
+
+
+def _bytes(text: str) -> int:
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"--memory {text!r} is no size: write 1GiB, 512M or 2G")
+    size = int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))
+    if size < _LEAST_MEMORY:
+        raise UsageError(f"--memory {text} is too little: the store needs at least 256M")
+    return size

@@ -1,0 +1,35 @@
+"""The monitor on this terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llmwatch.query.scope import Scope
+    from llmwatch.sources.source import Source
+    from llmwatch.store.slice import Slice
+    from llmwatch.store.store import Store
+
+
+def run_monitor(
+    source: Source,
+    store: Store,
+    scope: Scope,
+    *,
+    title: str,
+    record: Callable[[Slice], None] | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> int:
+    """Show the source until the user leaves; returns the exit code."""
+    from llmwatch.query.monitor import Monitor
+    from llmwatch.tui.app import MonitorApp
+
+    monitor = Monitor(source, store, title=title, scope=scope, clock=clock, record=record)
+    app = MonitorApp(monitor)
+    try:
+        app.run()
+    finally:
+        monitor.stop()
+    return app.return_code or 0

@@ -1,0 +1,59 @@
+"""Ask the tables `events`, `calls` and `rejected` one SELECT, in DuckDB's SQL; nothing else can be read or written."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+
+from llmwatch.cli.arguments import add_source_arguments, add_store_arguments, load_all
+from llmwatch.cli.output import add_format_arguments, aligned, instant, json_text, write_rows
+from llmwatch.errors import UsageError
+
+NAME = "sql"
+HELP = "read-only SQL over events, calls and rejected lines"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `sql` takes."""
+    parser.add_argument("sql", metavar="SELECT", nargs="?", help="the query")
+    parser.add_argument("--describe", action="store_true", help="print the columns of each table")
+    add_source_arguments(parser, required=False)
+    add_format_arguments(parser)
+    add_store_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Read, ask, print."""
+    from dataclasses import asdict
+
+    from llmwatch.query.tables import count_all
+
+    if arguments.sql is None and not arguments.describe:
+        raise UsageError("sql takes a query, as in: llmwatch sql 'SELECT * FROM calls' router.jsonl")
+    if not arguments.paths and arguments.db is None and not arguments.describe:
+        raise UsageError("sql takes logs to read, or --db FILE with what was read before")
+    now = datetime.now(UTC)
+    with load_all(arguments) as loaded:
+        text = _DESCRIBE if arguments.describe else arguments.sql
+        answer = loaded.store.ask(text, now=now)
+        rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+        if arguments.format == "json":
+            counters = asdict(count_all(loaded.store, loaded.scope, now))
+            print(json_text({"columns": list(answer.columns), "rows": rows, "counters": counters}))
+        elif arguments.format == "table":
+            cells = [[_cell(value) for value in row] for row in answer.rows]
+            for line in aligned(answer.columns, cells, left=len(answer.columns)):
+                print(line)
+        else:
+            write_rows(rows, answer.columns, arguments.format)
+        return loaded.exit_code
+
+
+_DESCRIBE = """SELECT table_name AS "table", column_name AS "column", data_type AS type FROM duckdb_columns()
+WHERE table_name IN ('events', 'calls', 'rejected') AND database_name = 'store' ORDER BY table_name, column_index"""
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "NULL"
+    return str(instant(value)) if isinstance(value, datetime) else str(value)

@@ -1,0 +1,1 @@
+"""What lines mean: one module a format, and a registry."""

@@ -1,0 +1,107 @@
+"""What a dialect is: one log format, described as data for the store's JSON reader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+CANONICAL_COLUMNS: Mapping[str, str] = {
+    "dialect": "VARCHAR",
+    "time": "TIMESTAMP",
+    "level": "VARCHAR",
+    "kind": "VARCHAR",
+    "message": "VARCHAR",
+    "request_id": "VARCHAR",
+    "identified": "BOOLEAN",
+    "user": "VARCHAR",
+    "requested_model": "VARCHAR",
+    "model": "VARCHAR",
+    "provider": "VARCHAR",
+    "region": "VARCHAR",
+    "path": "VARCHAR",
+    "chat": "BOOLEAN",
+    "http_status": "INTEGER",
+    "latency_ms": "BIGINT",
+    "input_tokens": "BIGINT",
+    "cache_read_tokens": "BIGINT",
+    "cache_write_tokens": "BIGINT",
+    "output_tokens": "BIGINT",
+    "failure": "VARCHAR",
+    "error": "VARCHAR",
+    "error_type": "VARCHAR",
+}
+"""What an event is made of, name → DuckDB type. Times are UTC. `kind` is NULL for a line the dialect does not
+know; `identified` says that the line names its caller, even if only to say that nobody is known; `chat` that
+its path is one that calls a model; `failure` is `error` or `aborted` on a line that fails its call."""
+
+KINDS: Mapping[str, str] = {
+    "start": "opens a call",
+    "model": "names the model of a call",
+    "usage": "tells the tokens of a call",
+    "error": "fails its call",
+    "end": "closes a call",
+    "process": "a new process of the gateway begins; calls of the one before are over",
+    "security": "about keys, versions and access",
+    "info": "anything else the dialect knows",
+}
+"""What an event does to its call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One log format. Adding one is one module with a `Dialect`, and one line in the registry.
+
+    All SQL in it is DuckDB's, over `columns`; it is fixed text and never holds anything from a log.
+    """
+
+    name: str
+    title: str
+    """What people call the gateway or format."""
+
+    columns: Mapping[str, str]
+    """The JSON keys to read, name → DuckDB type. A value of another type is NULL in its column alone."""
+
+    recognised: str
+    """SQL condition: the line is of this dialect."""
+
+    kinds: Mapping[str, str]
+    """`message` → kind, for the messages that matter."""
+
+    mapping: Mapping[str, str]
+    """Canonical column → SQL expression. What is left out is NULL."""
+
+    tokens: Mapping[str, str]
+    """The four disjoint token columns → SQL expression, valid on lines of kind `usage`."""
+
+    hung_up: str
+    """A phrase in the error of a call which its client hung up on; such a call is no fault of the service."""
+
+    def select(self, reader: str) -> str:
+        """The SQL that turns `reader`, a table function call, into canonical rows, one for each row read."""
+        canonical = {name: self.mapping.get(name, "NULL") for name in CANONICAL_COLUMNS}
+        canonical["dialect"] = quoted(self.name)
+        canonical["kind"] = self._kind()
+        canonical["failure"] = (
+            f"CASE WHEN level = 'ERROR' THEN CASE WHEN contains(error, {quoted(self.hung_up)}) "
+            "THEN 'aborted' ELSE 'error' END END"
+        )
+        canonical |= self._tokens()
+        columns = ", ".join(
+            f"TRY_CAST({expression} AS {CANONICAL_COLUMNS[name]}) AS {name}" for name, expression in canonical.items()
+        )
+        return f"SELECT {columns} FROM {reader}"  # noqa: S608
+
+    def _kind(self) -> str:
+        whens = " ".join(f"WHEN {quoted(message)} THEN {quoted(kind)}" for message, kind in self.kinds.items())
+        other = "CASE WHEN level = 'ERROR' THEN 'error' ELSE 'info' END"
+        return f"CASE WHEN {self.recognised} THEN CASE message {whens} ELSE {other} END END"
+
+    def _tokens(self) -> dict[str, str]:
+        """Usage that says nothing, or zero of everything, is unknown: no real answer has no input and no output."""
+        known = " OR ".join(f"coalesce({expression}, 0) <> 0" for expression in self.tokens.values())
+        return {name: f"CASE WHEN {known} THEN {expression} END" for name, expression in self.tokens.items()}
+
+
+def quoted(text: str) -> str:
+    """`text` as an SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,1 @@
+"""Questions to the store: the scope, the tables, the snapshot a screen shows."""

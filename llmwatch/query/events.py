@@ -1,0 +1,48 @@
+"""Events for the screen and for `tail`: in the order of the log, with the lines nobody understood among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from llmwatch.query.scope import aware
+from llmwatch.query.snapshot import EventRow
+from llmwatch.store.store import Store
+
+_AT_ONCE = 20_000
+
+_EVENTS = """
+SELECT l.rowid AS seq, l.time, s.source, s.first_line + (l.rowid - s.first_seq), l.level,
+    coalesce(l.kind, r.reason), coalesce(l.message, r.raw), l.request_id, l."user",
+    coalesce(l.model, l.requested_model), l.http_status, l.latency_ms, l.input_tokens, l.cache_read_tokens,
+    l.cache_write_tokens, l.output_tokens, coalesce(l.error, l.error_type)
+FROM lines l JOIN slices s USING (slice_id) LEFT JOIN rejected_lines r ON r.seq = l.rowid
+WHERE (l.kind IS NOT NULL OR r.seq IS NOT NULL) AND {condition}
+ORDER BY {order} LIMIT {limit}
+"""
+
+
+def events_between(store: Store, first_seq: int, end_seq: int, limit: int) -> tuple[EventRow, ...]:
+    """The newest `limit` of the events from `first_seq` up to but not including `end_seq`, oldest first."""
+    rows = select_events(
+        store, "l.rowid >= ? AND l.rowid < ?", [first_seq, end_seq], order="l.rowid DESC", limit=limit
+    )
+    return rows[::-1]
+
+
+def iterate_events(store: Store, first_seq: int, end_seq: int) -> Iterator[EventRow]:
+    """All events from `first_seq` up to but not including `end_seq`, in order, a part of them in memory."""
+    for start in range(first_seq, end_seq, _AT_ONCE):
+        yield from events_between(store, start, min(start + _AT_ONCE, end_seq), _AT_ONCE)
+
+
+def select_events(
+    store: Store, condition: str, parameters: Sequence[object], *, order: str = "l.rowid", limit: int
+) -> tuple[EventRow, ...]:
+    """Events by an SQL condition of ours over `lines l`; what comes from a person goes in as a parameter."""
+    sql = _EVENTS.format(condition=condition, order=order, limit=int(limit))
+    return tuple(_event(row) for row in store.query(sql, parameters).rows)
+
+
+def _event(row: Sequence[object]) -> EventRow:
+    seq, time, *rest = row
+    return EventRow(int(str(seq)), aware(time), *rest)  # type: ignore[arg-type]

@@ -1,0 +1,196 @@
+"""The monitor's engine: one thread that reads, folds, and takes a snapshot a tick for whoever shows it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+from llmwatch.errors import LlmwatchError
+from llmwatch.query.detail import Detail, DetailKey, DetailKind
+from llmwatch.query.details import take_detail
+from llmwatch.query.events import events_between
+from llmwatch.query.rates import RateWindow, kpis, rate_window
+from llmwatch.query.scope import Scope, aware
+from llmwatch.query.snapshot import Snapshot, SnapshotRequest
+from llmwatch.query.tables import count_all, group_calls
+from llmwatch.sources.source import Source, SourceState
+from llmwatch.store.slice import Slice
+from llmwatch.store.store import Store
+
+TICK_SECONDS = 0.5
+_POLL_SECONDS = 0.1
+_IDLE_POLL_SECONDS = 0.25
+_IDLE_TICK_SECONDS = 2.0
+"""While nothing comes, a snapshot this often: rates fall, and open calls become unfinished."""
+_SHARE_OF_A_CORE = 0.25
+"""A tick that took long is followed by a rest, so that snapshots never take more of the thread than this."""
+_LIVE_LAG = timedelta(minutes=2)
+
+
+class Monitor:
+    """Feeds a screen. `start` once, `stop` once; the other methods may be called from any thread."""
+
+    def __init__(
+        self,
+        source: Source,
+        store: Store,
+        *,
+        title: str,
+        scope: Scope | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        record: Callable[[Slice], None] | None = None,
+    ) -> None:
+        self.title = title
+        self._source = source
+        self._store = store
+        self._scope = scope or Scope()
+        self._clock = clock
+        self._record = record
+        self._deliver: Callable[[Snapshot], None] = lambda snapshot: None
+        self._request = SnapshotRequest(panes=frozenset({"kpis", "users", "models", "events"}))
+        self._asked = threading.Event()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
+        self._was_live = False
+        self._failure: LlmwatchError | None = None
+        self._version = 0
+
+    @property
+    def failure(self) -> LlmwatchError | None:
+        """Why reading stopped, if it did."""
+        return self._failure
+
+    def start(self, deliver: Callable[[Snapshot], None]) -> None:
+        """Begin to read; `deliver` gets the snapshots, in this object's thread."""
+        self._deliver = deliver
+        self._thread.start()
+
+    def request(self, request: SnapshotRequest) -> None:
+        """Take the next snapshot for this, at once."""
+        self._request = request
+        self._asked.set()
+
+    def detail(self, kind: DetailKind, key: DetailKey) -> Detail:
+        """What stands behind a row; blocks for as long as it takes."""
+        now = self._clock()
+        return take_detail(self._store, self._scope, self._window(now), kind, key, now)
+
+    def stop(self) -> None:
+        """End the thread, and wait for it."""
+        self._stopped.set()
+        self._asked.set()
+        if self._thread.is_alive():
+            self._store.interrupt()
+            self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        next_tick = time.monotonic()
+        pieces: Iterator[Slice] | None = None
+        while not self._stopped.is_set():
+            try:
+                pieces, busy = self._read_some(pieces, until=max(next_tick, time.monotonic() + _POLL_SECONDS))
+                now = time.monotonic()
+                if self._asked.is_set() or now >= next_tick:
+                    next_tick = now + self._tick(idle_for=now - next_tick)
+            except LlmwatchError as error:
+                if self._stopped.is_set():
+                    return
+                self._failure = error
+                pieces, busy, next_tick = None, False, time.monotonic() + TICK_SECONDS
+                self._deliver_failure(error)
+            if not busy:
+                self._asked.wait(max(0.0, min(next_tick - time.monotonic(), _IDLE_POLL_SECONDS)))
+
+    def _read_some(self, pieces: Iterator[Slice] | None, until: float) -> tuple[Iterator[Slice] | None, bool]:
+        """Ingest until the tick is due. Returns the iterator to go on with, and whether there is more now."""
+        pieces = pieces or self._source.read()
+        for piece in pieces:
+            if self._record:
+                self._record(piece)
+            self._store.ingest(piece)
+            if time.monotonic() >= until or self._stopped.is_set():
+                return pieces, True
+        if self._source.ended:
+            for piece in self._source.finish():
+                self._store.ingest(piece)
+        return None, False
+
+    def _tick(self, idle_for: float) -> float:
+        """Fold and deliver, if there is a reason to. Returns how long to rest before the next."""
+        began = time.monotonic()
+        asked = self._asked.is_set()
+        self._asked.clear()
+        if self._store.refresh() or asked or idle_for + TICK_SECONDS >= _IDLE_TICK_SECONDS:
+            self._version += 1
+            self._deliver(self._snapshot())
+        took = time.monotonic() - began
+        return max(TICK_SECONDS, took / _SHARE_OF_A_CORE)
+
+    def _snapshot(self) -> Snapshot:
+        request, now = self._request, self._clock()
+        window = self._window(now)
+        scope, store, panes = self._scope, self._store, request.panes
+        end_seq = store.end_seq
+        rows = store.query("SELECT max(last_seen) FROM folded_calls").rows
+        newest = aware(rows[0][0])
+        return Snapshot(
+            version=self._version,
+            now=now,
+            counters=count_all(store, scope, now),
+            sources=self._source.states(),
+            lag_seconds=None if newest is None else (now - newest).total_seconds(),
+            kpis=kpis(store, scope, window, now) if "kpis" in panes else None,
+            users=group_calls(
+                store,
+                scope,
+                ["user"],
+                sort=request.users_sort,
+                descending=request.users_descending,
+                limit=request.row_limit,
+                now=now,
+                rates=window,
+            )
+            if "users" in panes
+            else None,
+            models=group_calls(
+                store,
+                scope,
+                ["model"],
+                sort=request.models_sort,
+                descending=request.models_descending,
+                limit=request.row_limit,
+                now=now,
+                rates=window,
+            )
+            if "models" in panes
+            else None,
+            events=events_between(store, request.after_seq + 1, end_seq, request.event_limit)
+            if "events" in panes
+            else (),
+            events_total=store.lines,
+        )
+
+    def _window(self, now: datetime) -> RateWindow:
+        window = rate_window(self._store, now, live=self._was_live)
+        if not self._was_live and now - window.until < _LIVE_LAG:
+            self._was_live = True
+            window = rate_window(self._store, now, live=True)
+        return window
+
+    def _deliver_failure(self, error: LlmwatchError) -> None:
+        state = SourceState(self.title, "error", str(error))
+        snapshot = Snapshot(
+            version=self._version,
+            now=self._clock(),
+            counters=count_all(self._store, self._scope),
+            sources=(*self._source.states(), state),
+            lag_seconds=None,
+            kpis=None,
+            users=None,
+            models=None,
+            events=(),
+            events_total=self._store.lines,
+        )
+        self._deliver(snapshot)

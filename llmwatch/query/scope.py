@@ -1,0 +1,48 @@
+"""The scope: what part of the log every table, figure and command speaks of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from llmwatch.query.columns import GROUPINGS
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A time window and what the calls have in common; it is all there is, if nothing is said.
+
+    The window is half open: `since` ≤ the time a call started < `until`; times are UTC and aware. `equal` are
+    columns of `GROUPINGS` and their values, where None is not known.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    equal: tuple[tuple[str, str | None], ...] = ()
+
+    def sql(self) -> tuple[str, list[object]]:
+        """The condition on `calls`, and its parameters: every query of a scope is built on it."""
+        bounds = [("time >= ?", self.since), ("time < ?", self.until)]
+        wanted: list[tuple[str, object]] = [
+            (condition, naive(moment)) for condition, moment in bounds if moment is not None
+        ]
+        wanted += [(f"{GROUPINGS[name]} IS NOT DISTINCT FROM ?", value) for name, value in self.equal]
+        condition = " AND ".join(condition for condition, _ in wanted) or "true"
+        return condition, [value for _, value in wanted]
+
+
+    def includes(self, moment: datetime | None) -> bool:
+        """Whether an event of that time is in the window. One without a time is, unless there is a bound."""
+        if moment is None:
+            return self.since is None and self.until is None
+        return (self.since is None or moment >= self.since) and (self.until is None or moment < self.until)
+
+
+def naive(moment: datetime) -> datetime:
+    """As the store keeps times: UTC, and without saying so."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def aware(value: object) -> datetime | None:
+    """A time out of the store."""
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else None

@@ -1,0 +1,167 @@
+"""A recording, played on its own clock."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import orjson
+
+from llmwatch.errors import SourceError, UsageError
+from llmwatch.sources.source import Source, SourceState, SourceStatus
+from llmwatch.store.slice import SLICE_BYTES, Slice
+
+_TIMES = ("timestamp", "@timestamp", "time", "ts")
+"""The keys that may hold a line's time."""
+
+_LOOK_AHEAD = 1 << 20
+"""Bytes in which the first time must stand for the recording's clock to be right before the first `read`."""
+
+_COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+"""How compressed files begin → the tool."""
+
+
+class ReplaySource(Source):
+    """The lines of `path`, each when its time has come.
+
+    The first timestamp is time zero. From the first `read` on, `speed` seconds of the recording pass in a
+    second of `clock`.
+
+    A line without a time comes with the line before it; so does one that steps back in time. The file is read
+    once, in order; what is added to it while it plays is played too.
+    """
+
+    def __init__(self, path: Path, *, clock: Callable[[], datetime], speed: float = 1.0) -> None:
+        if not (math.isfinite(speed) and 0 < speed <= 1_000_000):
+            raise UsageError(f"--speed {speed:g} is not possible: give a number above 0, up to 1000000.")
+        self._path = path
+        self._clock = clock
+        self._speed = speed
+        self._began: datetime | None = None
+        self._first: datetime | None = None
+        self._due = timedelta(0)
+        self._lines = 0
+        self._bytes = 0
+        self._trouble = ""
+        self._ended = False
+        self._ahead = b""
+        self._open()
+
+    def _open(self) -> None:
+        """Open the file, and find its first time."""
+        try:
+            if self._path.exists() and not self._path.is_file():
+                raise UsageError(f"{self._path} is not a file: a replay plays one file.")
+            self._file = self._path.open("rb", buffering=_LOOK_AHEAD)
+            self._total = self._path.stat().st_size
+            beginning = self._file.read(_LOOK_AHEAD)
+            self._file.seek(0)
+        except OSError as error:
+            why = error.strerror or error
+            raise SourceError(
+                f"{self._path} cannot be read: {why}. Check its name and permissions."
+            ) from error
+        for magic, tool in _COMPRESSED.items():
+            if beginning.startswith(magic):
+                self._file.close()
+                raise UsageError(f"{self._path} is compressed: unpack it with {tool} -d first.")
+        self._first = next((time for line in beginning.splitlines() if (time := _time(line))), None)
+
+    def now(self) -> datetime:
+        """The recording's own time. It rests at the last line, and at a line that waits to be read."""
+        if self._first is None:
+            return self._clock()
+        return self._first + max(min(self._position(), self._due), timedelta(0))
+
+    def _position(self) -> timedelta:
+        """How far the recording has come."""
+        if self._began is None:
+            return timedelta(0)
+        try:
+            return (self._clock() - self._began) * self._speed
+        except OverflowError:
+            return timedelta.max
+
+    def read(self) -> Iterator[Slice]:
+        """All lines whose time has come."""
+        self._began = self._began or self._clock()
+        return self._released(self._position())
+
+    def finish(self) -> Iterator[Slice]:
+        """All the rest, at once."""
+        return self._released(timedelta.max)
+
+    def _released(self, position: timedelta) -> Iterator[Slice]:
+        lines: list[bytes] = []
+        size = 0
+        while self._next() and self._due <= position:
+            lines.append(self._ahead)
+            size += len(self._ahead)
+            self._ahead = b""
+            if size >= SLICE_BYTES // 2:
+                yield self._slice(lines)
+                lines, size = [], 0
+        if lines:
+            yield self._slice(lines)
+
+    def _slice(self, lines: list[bytes]) -> Slice:
+        first = self._lines + 1
+        data = b"".join(lines)
+        self._lines += len(lines)
+        self._bytes += len(data)
+        return Slice(str(self._path), self._path.name, first, data)
+
+    def _next(self) -> bool:
+        """Whether there is one more line: then `_ahead` is the line and `_due` its time in the recording."""
+        if self._ahead:
+            return True
+        if self._ended:
+            return False
+        try:
+            line = self._file.readline(SLICE_BYTES // 2)
+        except OSError as error:
+            self._trouble = f"{self._path} cannot be read further: {error.strerror or error}."
+            return False
+        self._trouble = ""
+        self._ended = not line
+        # A line without an end is the last one, or one longer than any log's, which goes on in pieces.
+        self._ahead = line if line.endswith(b"\n") or not line else line + b"\n"
+        time = _time(line)
+        if time is not None:
+            self._first = self._first or time
+            self._due = max(self._due, time - self._first)
+        return not self._ended
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last line was given."""
+        return self._ended
+
+    def states(self) -> tuple[SourceState, ...]:
+        """How the recording fares; its bytes tell how far it has come."""
+        status: SourceStatus = "error" if self._trouble else "ended" if self._ended else "live"
+        return (SourceState(str(self._path), status, self._trouble, self._bytes, self._total),)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._ended = True
+        self._ahead = b""
+        self._file.close()
+
+
+def _time(line: bytes) -> datetime | None:
+    """The time a line tells, in UTC."""
+    try:
+        record = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(record, dict):
+        return None
+    told = next((told for key in _TIMES if isinstance(told := record.get(key), str)), "")
+    try:
+        time = datetime.fromisoformat(told)
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,1 @@
+"""The DuckDB store: events, and the calls folded from them."""

@@ -1,0 +1,134 @@
+"""Slices into the `lines` table: one way in, for history and for live lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from llmwatch.dialects.dialect import CANONICAL_COLUMNS, Dialect, quoted
+from llmwatch.dialects.registry import DIALECTS
+from llmwatch.store.lenient import repair
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from llmwatch.store.scratch import Scratch
+
+_MAY_BE_BLANK = re.compile(rb"(?:\A|\n)[ \t\r\n]")
+_BLANK_LINES = re.compile(rb"^[ \t\r]*$(?=\n)", re.MULTILINE)
+_STANDS_FOR_BLANK = b"null"
+"""The reader skips blank lines, and then rows and lines would not correspond."""
+
+_REJECTED_BYTES = 4096
+"""How much of a line that was not understood is kept for the listing."""
+
+_LONGEST_VALUE = 64 << 20
+
+Item = TypeVar("Item")
+
+
+class Ingest:
+    """Writes slices to the store's one writing connection."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, scratch: Scratch) -> None:
+        self._connection = connection
+        self._scratch = scratch
+
+    def write(self, data: bytes, *, slice_id: int, stream_id: int, first_seq: int) -> tuple[int, int]:
+        """Append the lines of `data`, the first of them as `first_seq`. How many rows, and how many not blank."""
+        readable = _BLANK_LINES.sub(_STANDS_FOR_BLANK, data) if _MAY_BE_BLANK.search(data) else data
+        files = self._scratch.put(readable)
+        dialect = DIALECTS[0]
+        insert = f"INSERT INTO lines SELECT {slice_id}, {stream_id}, * FROM "
+        self._read(insert, files, dialect)
+        rows = self._row_count() - first_seq
+        blank = self._second_chance(data, first_seq)
+        return rows, rows - blank
+
+    def _read(self, statement: str, files: Sequence[str], dialect: Dialect) -> None:
+        """Run `statement` on what the dialect makes of the files.
+
+        The reader's buffers are twice the longest value it allows, and large ones are slow, so it is allowed
+        longer values only when it has met one.
+        """
+        import duckdb
+
+        try:
+            self._connection.execute(f"{statement} ({dialect.select(_reader(files, dialect.columns))})")
+        except duckdb.InvalidInputException as error:
+            if "maximum_object_size" not in str(error):
+                raise
+            reader = _reader(files, dialect.columns, f", maximum_object_size = {_LONGEST_VALUE}")
+            self._connection.execute(f"{statement} ({dialect.select(reader)})")
+
+    def _row_count(self) -> int:
+        row = self._connection.execute("SELECT count(*) FROM lines").fetchone()
+        return int(row[0]) if row else 0
+
+    def _second_chance(self, data: bytes, first_seq: int) -> int:
+        """Look again at the lines that were not understood. Returns how many of them are only blank."""
+        places = self._connection.execute(
+            "SELECT rowid FROM lines WHERE rowid >= ? AND kind IS NULL ORDER BY rowid", [first_seq]
+        ).fetchall()
+        if not places:
+            return 0
+        lines = data.split(b"\n")
+        not_understood = [(int(seq), lines[int(seq) - first_seq]) for (seq,) in places]
+        not_blank = [(seq, line) for seq, line in not_understood if line.strip()]
+        repaired = [(seq, line, repair(line)) for seq, line in not_blank]
+        objects = [(seq, line, value) for seq, line, value in repaired if value is not None]
+        known = self._offer([(seq, value) for seq, _, value in objects])
+        self._reject("malformed", ((seq, line) for seq, line, value in repaired if value is None))
+        self._reject("unrecognised", ((seq, line) for seq, line, _ in objects if seq not in known))
+        return len(not_understood) - len(not_blank)
+
+    def _offer(self, objects: Sequence[tuple[int, bytes]]) -> frozenset[int]:
+        """Let each dialect in turn have the repaired lines nobody knew. Returns those that were understood."""
+        known: set[int] = set()
+        for dialect in DIALECTS:
+            rest = [(seq, value) for seq, value in objects if seq not in known]
+            if rest:
+                known |= self._update(dialect, rest)
+        return frozenset(known)
+
+    def _update(self, dialect: Dialect, objects: Sequence[tuple[int, bytes]]) -> set[int]:
+        files = self._scratch.put(b"".join(value + b"\n" for _, value in objects), "repaired")
+        statement = "CREATE OR REPLACE TEMP TABLE repaired AS SELECT * FROM "
+        self._read(statement, files, dialect)
+        ordinals = self._connection.execute("SELECT rowid FROM repaired WHERE kind IS NOT NULL").fetchall()
+        places = {int(ordinal): objects[int(ordinal)][0] for (ordinal,) in ordinals}
+        self._connection.execute("CREATE OR REPLACE TEMP TABLE places (ordinal BIGINT, seq BIGINT)")
+        for batch in _batches(list(places.items())):
+            values = ", ".join(f"({ordinal}, {seq})" for ordinal, seq in batch)
+            self._connection.execute(f"INSERT INTO places VALUES {values}")  # noqa: S608
+        assignments = ", ".join(f'"{name}" = r."{name}"' for name in CANONICAL_COLUMNS)
+        self._connection.execute(
+            f"UPDATE lines SET {assignments} "  # noqa: S608
+            "FROM repaired r JOIN places p ON p.ordinal = r.rowid WHERE lines.rowid = p.seq"
+        )
+        return set(places.values())
+
+    def _reject(self, reason: str, lines: Iterable[tuple[int, bytes]]) -> None:
+        for batch in _batches(list(lines)):
+            parameters = [
+                value
+                for seq, line in batch
+                for value in (seq, reason, line[:_REJECTED_BYTES].decode("utf-8", "backslashreplace"))
+            ]
+            self._connection.execute(
+                f"INSERT INTO rejected_lines VALUES {', '.join(['(?, ?, ?)'] * len(batch))}",  # noqa: S608
+                parameters,
+            )
+
+
+def _reader(files: Sequence[str], columns: object, options: str = "") -> str:
+    names = ", ".join(quoted(file) for file in files)
+    return (
+        f"read_json([{names}], format = 'newline_delimited', columns = {columns!r}, ignore_errors = true{options})"
+    )
+
+
+def _batches(items: Sequence[Item], size: int = 1000) -> Iterable[Sequence[Item]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

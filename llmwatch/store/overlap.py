@@ -1,0 +1,259 @@
+"""The fold of calls that share a request id and overlap in time: who owns which line.
+
+The id is the client's to choose, so one value may be several people's at once. These rules are those of the
+router's own order of statements (router-logs, rules 2 and 3): between some of them it never yields, so the lines
+around one that does not name its caller tell whose it is. Nearly all ids have one call and never come here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+
+class Tokens(NamedTuple):
+    """The disjoint token columns; None is unknown."""
+
+    input_tokens: int | None
+    cache_read_tokens: int | None
+    cache_write_tokens: int | None
+    output_tokens: int | None
+
+
+UNKNOWN_TOKENS = Tokens(None, None, None, None)
+
+
+class CallLine(NamedTuple):
+    """One event of a call, as the fold reads it from the store."""
+
+    request_id: str
+    seq: int
+    slice_id: int
+    stream_id: int
+    dialect: str
+    time: datetime | None
+    kind: str
+    identified: bool
+    user: str | None
+    requested_model: str | None
+    model: str | None
+    provider: str | None
+    path: str | None
+    chat: bool | None
+    http_status: int | None
+    latency_ms: int | None
+    input_tokens: int | None
+    cache_read_tokens: int | None
+    cache_write_tokens: int | None
+    output_tokens: int | None
+    failure: str | None
+    error: str | None
+    error_type: str | None
+
+    @property
+    def tokens(self) -> Tokens:
+        """What a usage line tells."""
+        return Tokens(self.input_tokens, self.cache_read_tokens, self.cache_write_tokens, self.output_tokens)
+
+    @property
+    def names_caller(self) -> bool:
+        """Starts and ends always do, even those that name nobody."""
+        return self.identified or self.kind in ("start", "end")
+
+
+@dataclass(slots=True)
+class OverlappingCall:
+    """A call while its lines are gathered, and after."""
+
+    user: str | None
+    identified: bool
+    lines: list[CallLine] = field(default_factory=list)
+    model: str | None = None
+    forwarded: bool = False
+    """Its own line said to which model it was sent."""
+    ambiguous: bool = False
+    """Another call of the same person was open at once and the usage could be of either model."""
+    usage: CallLine | None = None
+    end: CallLine | None = None
+    over: bool = False
+
+    def add(self, line: CallLine) -> None:
+        """Take a line that is this call's."""
+        self.lines.append(line)
+        if line.kind == "usage":
+            self.usage = line
+        if line.kind == "end":
+            self.end, self.over = line, True
+        if line.model is not None:
+            self.model = line.model
+
+    @property
+    def started(self) -> datetime | None:
+        """The time of its first line."""
+        return self.lines[0].time if self.lines else None
+
+
+def fold_overlapping(lines: Iterable[CallLine]) -> list[OverlappingCall]:
+    """The calls of one request id. `lines` are in order of time, then of arrival; `process` lines among them."""
+    fold = _Fold()
+    for line in lines:
+        fold.take(line)
+    return fold.finish()
+
+
+class _Fold:
+    def __init__(self) -> None:
+        self._calls: list[OverlappingCall] = []
+        self._block: list[CallLine] = []
+        """Lines that name a model and no caller, written in one breath, whose call is not known yet."""
+        self._responses: list[CallLine] = []
+        """Usage without a caller: it belongs to the caller on the next line."""
+        self._errors: list[CallLine] = []
+        """Errors without a caller: they belong to a call that ends soon."""
+
+    def take(self, line: CallLine) -> None:
+        if line.kind == "process":
+            self._place_all()
+            for call in self._calls:
+                call.over = call.over or call.lines[0].stream_id == line.stream_id
+        elif line.names_caller:
+            self._take_identified(line)
+        elif line.kind == "model":
+            if self._block and line.requested_model and not self._block[-1].requested_model:
+                self._place_block()
+            self._block.append(line)
+        else:
+            self._place_block()
+            self._take_unidentified(line)
+
+    def finish(self) -> list[OverlappingCall]:
+        self._place_all()
+        return self._calls
+
+    def _take_identified(self, line: CallLine) -> None:
+        if line.kind == "start":
+            self._place_block()
+            call = OverlappingCall(line.user, identified=True)
+            self._calls.append(call)
+        else:
+            call = self._owner(line)
+        if line.kind == "model":
+            call.forwarded = True
+            self._hand(self._block, call)
+        else:
+            self._place_block()
+        self._hand(self._responses, call)
+        if line.kind == "end":
+            self._hand(self._errors, call)
+        call.add(line)
+
+    def _take_unidentified(self, line: CallLine) -> None:
+        open_calls = self._open(line)
+        if len(open_calls) == 1:
+            self._hand([line], open_calls[0])
+        elif line.kind == "usage":
+            self._responses.append(line)
+        elif line.failure:
+            self._errors.append(line)
+        elif open_calls:
+            open_calls[-1].add(line)
+
+    def _open(self, line: CallLine) -> list[OverlappingCall]:
+        """Open calls of the line's process; of any, if that has none (the log may be several files of one)."""
+        calls = [call for call in self._calls if not call.over]
+        return [call for call in calls if call.lines[-1].stream_id == line.stream_id] or calls
+
+    def _owner(self, line: CallLine) -> OverlappingCall:
+        """The call of a line that names its caller. One whose start was not seen begins here."""
+        calls = self._open(line)
+        candidates = [call for call in calls if call.identified and call.user == line.user]
+        if line.kind == "usage":
+            candidates = self._could_have_used(line, candidates) or self._ended_without_usage(line)
+        elif line.kind == "model":
+            candidates = [call for call in candidates if not call.forwarded] or candidates
+        if not candidates:
+            call = next((call for call in calls if not call.identified), None)
+            if call is None:
+                call = OverlappingCall(line.user, identified=True)
+                self._calls.append(call)
+            call.user, call.identified = line.user, True
+            return call
+        if line.kind == "end":
+            return min(candidates, key=lambda call: self._unlikeliness(call, line))
+        return candidates[0]
+
+    def _could_have_used(self, line: CallLine, calls: Sequence[OverlappingCall]) -> list[OverlappingCall]:
+        without = [call for call in calls if call.usage is None]
+        if line.model is not None:
+            same = [call for call in without if call.model == line.model]
+            return same or [call for call in without if call.model is None] or without
+        forwarded = [call for call in without if call.forwarded] or without
+        if len({call.model for call in forwarded}) > 1:
+            for call in forwarded:
+                call.ambiguous = True
+        return forwarded
+
+    def _ended_without_usage(self, line: CallLine) -> list[OverlappingCall]:
+        """A usage line that came after its call's end: their times may be equal, or the log out of order."""
+        return [
+            call
+            for call in reversed(self._calls)
+            if call.end is not None and call.user == line.user and call.usage is None and not _failed(call)
+        ]
+
+    def _unlikeliness(self, call: OverlappingCall, end: CallLine) -> tuple[bool, timedelta]:
+        """How badly a call fits its end line: by the model of the response before it, then by its duration."""
+        other_model = any(response.model not in (None, call.model) for response in self._responses if call.model)
+        if call.started is None or end.time is None or end.latency_ms is None:
+            return other_model, timedelta.max
+        return other_model, abs(end.time - call.started - timedelta(milliseconds=end.latency_ms))
+
+    def _place_block(self) -> None:
+        """Give the lines that name a model to the one call they can be of; else to one that has none yet."""
+        if not self._block:
+            return
+        open_calls = self._open(self._block[0])
+        unrouted = [call for call in open_calls if call.model is None and not call.forwarded]
+        candidates = open_calls if len(open_calls) == 1 else unrouted
+        if len(candidates) == 1:
+            self._hand(self._block, candidates[0])
+        elif candidates:
+            nameless = [line._replace(model=None, requested_model=None) for line in self._block]
+            self._hand(nameless, next((call for call in candidates if not _modelled(call)), candidates[0]))
+        elif not open_calls:
+            call = OverlappingCall(None, identified=False)
+            self._calls.append(call)
+            self._hand(self._block, call)
+        self._block.clear()
+
+    def _place_all(self) -> None:
+        """Nothing more comes for these lines: tokens go to the one open call there is, else to nobody."""
+        self._place_block()
+        for pending in (self._responses, self._errors):
+            if pending:
+                open_calls = self._open(pending[0])
+                if len(open_calls) != 1:
+                    open_calls = [OverlappingCall(None, identified=False)]
+                    self._calls += open_calls
+                self._hand(pending, open_calls[0])
+
+    def _hand(self, pending: list[CallLine], call: OverlappingCall) -> None:
+        """A call has one usage line; a second is of another call of that caller, whose start was not seen."""
+        for line in pending:
+            if line.kind == "usage" and call.usage is not None:
+                other = OverlappingCall(call.user, call.identified, over=call.over)
+                self._calls.append(other)
+                other.add(line)
+            else:
+                call.add(line)
+        pending.clear()
+
+
+def _failed(call: OverlappingCall) -> bool:
+    return any(line.failure for line in call.lines)
+
+
+def _modelled(call: OverlappingCall) -> bool:
+    return any(line.kind == "model" for line in call.lines)

@@ -1,0 +1,102 @@
+"""Where each slice belongs: its stream, its numbers, and what a kept store has of its file already."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llmwatch.store.slice import Slice
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A slice's lines that are new, and the numbers they get."""
+
+    slice_id: int
+    stream_id: int
+    source: str
+    first_line: int
+    first_seq: int
+    head: str
+    data: bytes
+
+
+class Resume:
+    """Numbers slices and streams, and skips what an earlier run put into a store that was kept.
+
+    A file is known by its first line, which holds a time to the microsecond and a request id: its name changes
+    when it is rotated.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._streams: dict[str, int] = {
+            str(name): int(number)
+            for number, name in connection.execute("SELECT stream_id, stream FROM streams").fetchall()
+        }
+        row = connection.execute("SELECT coalesce(max(slice_id) + 1, 0) FROM slices").fetchone()
+        self._next_slice = int(row[0]) if row else 0
+        self._known: dict[str, int] = {
+            str(head): int(line)
+            for head, line in connection.execute(
+                """SELECT head, max(first_line + span) FROM (
+                    SELECT head, first_line, coalesce(lead(first_seq) OVER (ORDER BY slice_id),
+                        (SELECT count(*) FROM lines)) - first_seq AS span
+                    FROM slices) GROUP BY head"""
+            ).fetchall()
+        }
+        self._heads: dict[str, str] = {}
+
+    def place(self, piece: Slice, first_seq: int) -> Place | None:
+        """The part of the slice that is new; None if all of it is known."""
+        if piece.first_line == 1:
+            first = piece.data[: piece.data.find(b"\n")]
+            self._heads[piece.source] = hashlib.blake2b(first, digest_size=16).hexdigest()
+        head = self._heads.get(piece.source, "")
+        data, first_line = piece.data, piece.first_line
+        known_before = self._known.get(head, 0)
+        if first_line < known_before:
+            data = _without_lines(data, known_before - first_line)
+            first_line = known_before
+        if not data:
+            return None
+        place = Place(
+            self._next_slice, self._stream(piece.stream), piece.source, first_line, first_seq, head, data
+        )
+        self._next_slice += 1
+        return place
+
+    def note(self, place: Place, not_blank: int) -> None:
+        """Record a slice that is in the store now."""
+        self._connection.execute(
+            "INSERT INTO slices VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                place.slice_id,
+                place.source,
+                place.stream_id,
+                place.first_line,
+                place.first_seq,
+                not_blank,
+                place.head,
+            ],
+        )
+
+    def _stream(self, name: str) -> int:
+        if name not in self._streams:
+            self._streams[name] = len(self._streams)
+            self._connection.execute("INSERT INTO streams VALUES (?, ?, NULL, NULL)", [self._streams[name], name])
+        return self._streams[name]
+
+
+def _without_lines(data: bytes, count: int) -> bytes:
+    """`data` after its first `count` lines."""
+    position = 0
+    for _ in range(count):
+        position = data.find(b"\n", position) + 1
+        if position == 0:
+            return b""
+    return data[position:]

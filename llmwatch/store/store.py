@@ -1,0 +1,222 @@
+"""The store: where slices become events and calls, and where questions are answered."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmwatch.errors import StoreError, UsageError
+from llmwatch.pricing.resolver import PriceResolver
+from llmwatch.store.fold import Fold
+from llmwatch.store.ingest import Ingest
+from llmwatch.store.prices import PriceTable
+from llmwatch.store.raw import RawLines
+from llmwatch.store.resume import Resume
+from llmwatch.store.schema import TABLES, VIEWS
+from llmwatch.store.scratch import Scratch
+from llmwatch.store.slice import Slice
+
+if TYPE_CHECKING:
+    import duckdb
+
+_DUCKDB_SHARE = 0.55
+"""Of the memory limit, what DuckDB may use: the interpreter, slices in transit and what the allocator holds back
+take the rest (measured on 10 M lines)."""
+
+_COMPACT_EVERY = 4_000_000
+"""Lines between two checkpoints, which compress the tables and drop deleted rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """How a store is made. `memory_bytes` bounds the whole process, whatever the input's size."""
+
+    memory_bytes: int = 1 << 30
+    database: Path | None = None
+    """Keep everything in this file; None: in memory, spilling to a temporary folder."""
+    keep_raw: bool = False
+    """Keep the bytes of every line, so that `raw_line` can show them."""
+    resolver: PriceResolver = field(default_factory=PriceResolver)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """An answer: names of columns, and rows of plain Python values."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[object, ...]]
+
+
+class Store:
+    """Lines, and the calls folded from them. One thread writes; `query` may be called from any."""
+
+    def __init__(self, settings: StoreSettings | None = None) -> None:
+        self.settings = settings or StoreSettings()
+        self._scratch = Scratch()
+        try:
+            self._connection = _open(self.settings, self._scratch)
+            self._lock = threading.Lock()
+            prices = PriceTable(self._connection, self.settings.resolver)
+            self._ingest = Ingest(self._connection, self._scratch)
+            self._fold = Fold(self._connection, self._scratch, prices)
+            self._raw = RawLines(self._scratch.spill) if self.settings.keep_raw else None
+            self._resume = Resume(self._connection)
+        except BaseException:
+            self._scratch.close()
+            raise
+        self._end_seq = self._integer("SELECT count(*) FROM lines")
+        self._folded_seq = self._end_seq
+        self._compacted_seq = self._end_seq
+        self._lines = self._integer("SELECT coalesce(sum(lines), 0) FROM slices")
+
+    @property
+    def end_seq(self) -> int:
+        """The sequence number the next line will get: it grows with every line."""
+        return self._end_seq
+
+    @property
+    def lines(self) -> int:
+        """How many lines that were not blank have been read."""
+        return self._lines
+
+    def ingest(self, piece: Slice) -> None:
+        """Take the lines of a slice. They are events at once, and part of their calls after `refresh`."""
+        with self._errors():
+            place = self._resume.place(piece, self._end_seq)
+            if place is None:
+                return
+            if self._raw:
+                self._raw.append(place.data, self._end_seq)
+            rows, not_blank = self._ingest.write(
+                place.data, slice_id=place.slice_id, stream_id=place.stream_id, first_seq=self._end_seq
+            )
+            self._resume.note(place, not_blank)
+            self._end_seq += rows
+            self._lines += not_blank
+
+    def refresh(self) -> bool:
+        """Fold what came since the last time. False if nothing had."""
+        if self._folded_seq == self._end_seq:
+            return False
+        with self._errors():
+            self._fold.fold(self._folded_seq, self._end_seq)
+            self._folded_seq = self._end_seq
+            if self._end_seq - self._compacted_seq > _COMPACT_EVERY:
+                self._compacted_seq = self._end_seq
+                self._connection.execute("CHECKPOINT")
+        return True
+
+    def query(self, sql: str, parameters: Sequence[object] = (), *, now: datetime | None = None) -> Rows:
+        """The rows of one of our own queries. `now` is the clock by which a call counts as unfinished."""
+        with self._errors(), self._cursor(now) as cursor:
+            cursor.execute(sql, list(parameters))
+            columns = tuple(str(column[0]) for column in cursor.description or ())
+            return Rows(columns, cursor.fetchall())
+
+    def ask(self, sql: str, *, now: datetime | None = None) -> Rows:
+        """The rows of a person's query: one statement that reads, and nothing outside the store.
+
+        Raises:
+            UsageError: it does not parse, does not run, or is not a query.
+        """
+        import duckdb
+
+        with self._cursor(now) as cursor:
+            try:
+                statements = cursor.extract_statements(sql)
+                if len(statements) != 1 or statements[0].type not in (
+                    duckdb.StatementType.SELECT_STATEMENT,
+                    duckdb.StatementType.EXPLAIN_STATEMENT,
+                ):
+                    raise UsageError("sql takes one SELECT; tables are events, calls and rejected")
+                cursor.execute("BEGIN TRANSACTION READ ONLY")
+                cursor.execute(sql)
+                columns = tuple(str(column[0]) for column in cursor.description or ())
+                return Rows(columns, cursor.fetchall())
+            except duckdb.Error as error:
+                raise UsageError(f"the query was refused: {error}") from error
+
+    def raw_line(self, seq: int) -> bytes | None:
+        """The bytes of a line, without its newline; None where the store does not keep them."""
+        return self._raw.line(seq) if self._raw else None
+
+    def interrupt(self) -> None:
+        """End what the writing connection is doing. Callable from any thread."""
+        self._connection.interrupt()
+
+    def close(self) -> None:
+        """Close the database and remove all temporary files."""
+        if self._raw:
+            self._raw.close()
+        self._connection.close()
+        self._scratch.close()
+
+    def _integer(self, sql: str) -> int:
+        row = self._connection.execute(sql).fetchone()
+        return int(row[0]) if row else 0
+
+    @contextmanager
+    def _cursor(self, now: datetime | None) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._lock:
+            cursor = self._connection.cursor()
+        try:
+            moment = (now or datetime.now(UTC)).astimezone(UTC).replace(tzinfo=None)
+            cursor.execute("USE store")
+            cursor.execute(f"SET VARIABLE now = TIMESTAMP '{moment.isoformat(sep=' ')}'")
+            yield cursor
+        finally:
+            cursor.close()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        import duckdb
+
+        try:
+            yield
+        except duckdb.OutOfMemoryException as error:
+            raise StoreError(
+                f"out of memory at {self.settings.memory_bytes >> 20} MiB: raise --memory, or free room in "
+                f"{self._scratch.spill.parent}, where the store spills"
+            ) from error
+        except duckdb.IOException as error:
+            raise StoreError(f"the store cannot write to {self._scratch.spill.parent}: {_first_line(error)}") from error
+
+
+def _open(settings: StoreSettings, scratch: Scratch) -> duckdb.DuckDBPyConnection:
+    """A locked-down database: it reads our own scratch folder and nothing else, whoever wrote the SQL."""
+    import duckdb
+
+    connection = duckdb.connect(
+        config={
+            "memory_limit": f"{int(settings.memory_bytes * _DUCKDB_SHARE) >> 20}MiB",
+            "temp_directory": str(scratch.spill),
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+        }
+    )
+    try:
+        if settings.database is None:
+            connection.execute("ATTACH ':memory:' AS store (COMPRESS)")
+        else:
+            path = str(settings.database).replace("'", "''")
+            connection.execute(f"ATTACH '{path}' AS store")
+        connection.execute("USE store")
+        connection.execute(TABLES)
+        connection.execute(VIEWS)
+    except duckdb.Error as error:
+        connection.close()
+        raise StoreError(f"{settings.database} cannot be used as a store: {_first_line(error)}") from error
+    allowed = str(scratch.transit).replace("'", "''")
+    connection.execute(f"SET allowed_directories = ['{allowed}/']")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -1,0 +1,141 @@
+"""The monitor: puts feed, screens and keys together, and nothing else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from textual import on
+from textual.app import App, SystemCommand
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.message import Message
+from textual.screen import Screen
+from textual.worker import Worker, WorkerState
+
+from llmwatch.clean import clean
+from llmwatch.query.detail import Detail, UserDetail, ModelDetail, EventDetail
+from llmwatch.query.snapshot import Snapshot
+from llmwatch.tui.actions import ACTIONS, bindings
+from llmwatch.tui.feed import Feed
+from llmwatch.tui.screens.detail import DetailScreen
+from llmwatch.tui.screens.help import HelpScreen
+from llmwatch.tui.screens.monitor import MonitorScreen
+from llmwatch.tui.theme import LLMWATCH
+from llmwatch.tui.widgets.header import Header
+
+
+class Arrived(Message):
+    """A snapshot came. A newer one takes the place of one that still waits."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        super().__init__()
+        self.snapshot = snapshot
+
+    def can_replace(self, message: Message) -> bool:
+        """One waiting snapshot is enough."""
+        return isinstance(message, Arrived)
+
+
+class Commands(Provider):
+    """The actions, by name, in the command palette."""
+
+    async def discover(self) -> Hits:
+        """All of them, before a word is typed."""
+        for name, run in self._commands():
+            yield DiscoveryHit(name, run)
+
+    async def search(self, query: str) -> Hits:
+        """Those that match what is typed."""
+        matcher = self.matcher(query)
+        for name, run in self._commands():
+            score = matcher.match(name)
+            if score > 0:
+                yield Hit(score, matcher.highlight(name), run)
+
+    def _commands(self) -> Iterable[tuple[str, Callable[[], object]]]:
+        for action in ACTIONS:
+            if action.in_palette:
+                space = "app" if action.owner == "app" else "screen"
+                yield (
+                    f"{action.description}  ({action.label})",
+                    _runner(self.app, f"{space}.{action.action}", self.screen),
+                )
+
+
+def _runner(app: App[object], action: str, screen: Screen[object]) -> Callable[[], object]:
+    return lambda: app.call_later(app.run_action, action, screen)
+
+
+class MonitorApp(App[None], inherit_bindings=False):
+    """`llmwatch tail` and `llmwatch demo` on a terminal."""
+
+    TITLE = "llmwatch"
+    CSS_PATH = "llmwatch.tcss"
+    BINDINGS = bindings("app")
+    COMMANDS = App.COMMANDS | {Commands}
+    ALLOW_SELECT = False
+
+    def __init__(self, feed: Feed, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self.feed = feed
+        self.animation_level = "none"
+        self.register_theme(LLMWATCH)
+        self.theme = LLMWATCH.name
+        self.monitor = MonitorScreen(Header(feed.title, clock), clean(feed.title, 60))
+
+    def get_default_screen(self) -> Screen[None]:
+        """The monitor itself."""
+        return self.monitor
+
+    def on_mount(self) -> None:
+        """The feed begins when there is a screen for what it brings."""
+        self.feed.start(self.deliver)
+
+    def on_unmount(self) -> None:
+        """Nobody looks any more."""
+        self.feed.stop()
+
+    def deliver(self, snapshot: Snapshot) -> None:
+        """Called from the feed's thread; posting is all that is safe there."""
+        self.post_message(Arrived(snapshot))
+
+    @on(Arrived)
+    def _show(self, message: Arrived) -> None:
+        self.monitor.show(message.snapshot)
+
+    @on(MonitorScreen.Wanted)
+    def _ask(self, message: MonitorScreen.Wanted) -> None:
+        self.feed.request(message.request)
+
+    @on(MonitorScreen.Drilled)
+    def _drill(self, message: MonitorScreen.Drilled) -> None:
+        kind, key = message.kind, message.key
+        self.push_screen(DetailScreen(kind, message.name))
+        self.run_worker(
+            lambda: self.feed.detail(kind, key),
+            thread=True,
+            exclusive=True,
+            exit_on_error=False,
+            group="detail",
+        )
+
+    @on(Worker.StateChanged)
+    def _detailed(self, message: Worker.StateChanged) -> None:
+        if not isinstance(self.screen, DetailScreen):
+            return
+        if message.state is WorkerState.SUCCESS:
+            found: object = message.worker.result
+            if isinstance(found, (UserDetail, ModelDetail, EventDetail)):
+                self.screen.show(found)
+        elif message.state is WorkerState.ERROR:
+            self.screen.fail(clean(message.worker.error, 400))
+
+    def action_help(self) -> None:
+        """Keys and columns."""
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen())
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Of Textual's own commands, those that make sense here."""
+        kept = {"Theme", "Screenshot"}
+        return [command for command in super().get_system_commands(screen) if command.title in kept]

@@ -1,0 +1,1 @@
+"""Panes: what one region of the monitor shows of a snapshot."""

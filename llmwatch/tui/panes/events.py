@@ -1,0 +1,92 @@
+"""The stream: every event as it comes, and every line that was not understood."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from llmwatch import units
+from llmwatch.clean import Clean, literal
+from llmwatch.query.snapshot import EventRow, Snapshot
+from llmwatch.tui.panes.columns import EVENT_COLUMNS
+from llmwatch.tui.widgets.line_table import LineTable
+from llmwatch.tui.widgets.text import content
+
+KEPT = 5_000
+"""Events the stream can be scrolled back through."""
+
+
+class EventPane(LineTable[EventRow]):
+    """The newest events, always without a gap, in the order in which they were read."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(EVENT_COLUMNS, lambda event: event.seq, id="events", classes="pane", follow=True)
+        self._number = number
+        self._buffer: tuple[EventRow, ...] = ()
+        self._total = 0
+        self._left_at = 0
+
+    @property
+    def last_seq(self) -> int:
+        """The newest event there is; -1 before the first."""
+        return self._buffer[-1].seq if self._buffer else -1
+
+    def take(self, snapshot: Snapshot, limit: int) -> int:
+        """Keep the events of a snapshot that are new; returns how many were known already.
+
+        A snapshot with as many events as it may have, and none that is known, has others before it that were
+        never sent: what was kept from before them is let go, so that the stream has no hole.
+        """
+        last = self.last_seq
+        new = tuple(event for event in snapshot.events if event.seq > last)
+        known = len(snapshot.events) - len(new)
+        hole = bool(new) and not known and len(snapshot.events) >= limit
+        if new:
+            self._buffer = ((() if hole else self._buffer) + new)[-KEPT:]
+        return known
+
+    def show(self, total: int, now: datetime) -> None:
+        """Show what is kept, of so many that there are."""
+        if self.following:
+            self._left_at = total
+        self._total = total
+        if self._buffer is not self.rows:
+            self.set_rows(self._buffer, now)
+        self.say()
+
+    @property
+    def title(self) -> Clean:
+        """What is listed, and how much of it: `Events · last 5,000 of 48,211`."""
+        shown = len(self.rows)
+        of = (
+            f"last {units.count(shown)} of {units.count(self._total)}"
+            if shown < self._total
+            else units.count(shown)
+        )
+        return literal(f"Events · {of}")
+
+    @property
+    def badge(self) -> Clean:
+        """Whether the stream follows; else how many came since it was left."""
+        if self.following:
+            return literal("following")
+        return literal(f"+{units.count(max(0, self._total - self._left_at))} new · G follows")
+
+    def say(self) -> None:
+        """Put title and badge into the border."""
+        self.border_title = content((literal(f"{self._number} "), "$foreground 55%"), (self.title, "bold"))
+        style = "$foreground 55%" if self.following else "bold $text-warning"
+        self.border_subtitle = content((self.badge, style))
+
+    def mark_left(self) -> None:
+        """The view left the newest event, or came back: count from here."""
+        self._left_at = self._total
+        self.say()
+
+    def find(self, wanted: Callable[[EventRow], bool], step: int) -> bool:
+        """Put the cursor on the next event that is wanted, going back from the newest when at its end."""
+        places = range(self.cursor + step, len(self.rows) if step > 0 else -1, step)
+        found = next((index for index in places if wanted(self.rows[index])), None)
+        if found is not None:
+            self.select(found)
+        return found is not None

@@ -1,0 +1,1 @@
+"""Screens: the monitor, help, detail."""

@@ -1,0 +1,184 @@
+"""What a row consists of: a user's models, a model's users, an event's line and call."""
+
+from __future__ import annotations
+
+import json
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.content import Content
+from textual.screen import ModalScreen
+
+from llmwatch import units
+from llmwatch.clean import Clean, clean, join, literal
+from llmwatch.query.detail import CallRow, Detail, DetailKind, EventDetail, GroupDetail
+from llmwatch.query.snapshot import EventRow, Usage
+from llmwatch.tui.actions import bindings
+from llmwatch.tui.panes.columns import EVENT_COLUMNS, UNKNOWN_NAME, usage_columns, usage_lines
+from llmwatch.tui.widgets.column import Cell, Column
+from llmwatch.tui.widgets.line import Line
+from llmwatch.tui.widgets.line_table import LineTable
+from llmwatch.tui.widgets.spark import spark
+from llmwatch.tui.widgets.text import content, cut, width
+
+RAW_LIMIT = 100_000
+"""Characters of a line that are shown; the rest is counted."""
+
+WRAP = 160
+"""Characters in a row of a line that is not JSON."""
+
+_TEXT: tuple[Column[tuple[int, str]], ...] = (
+    Column("text", "", "", lambda row, _now: Cell(clean(row[1], WRAP * 4)), width=20, right=False, room=2000),
+)
+
+Fact = tuple[str, Clean]
+
+
+class Facts(Line):
+    """Names and values side by side."""
+
+    def __init__(self) -> None:
+        super().__init__(id="facts")
+        self._facts: tuple[Fact, ...] = ()
+
+    def show(self, facts: list[Fact]) -> None:
+        """Say these."""
+        self._facts = tuple(facts)
+        self.refresh(layout=True)
+
+    def draw(self, cells: int) -> Content:
+        """As many to a line as fit."""
+        lines: list[list[tuple[Clean, str]]] = [[]]
+        room = cells
+        for name, value in self._facts:
+            needed = len(name) + 1 + width(value) + 3
+            if lines[-1] and needed - 3 > room:
+                lines.append([])
+                room = cells
+            room -= needed
+            shown = literal(cut(value, cells - len(name) - 1))
+            lines[-1] += [
+                (literal(f"{name} "), "$foreground 55%"),
+                (shown, "bold $foreground"),
+                (literal("   "), ""),
+            ]
+        return Content("\n").join(content(*line) for line in lines)
+
+
+class DetailScreen(ModalScreen[None]):
+    """Over the monitor, which goes on. Opened at once, filled when the answer is there."""
+
+    BINDINGS = bindings("dialog")
+
+    def __init__(self, kind: DetailKind, name: Clean) -> None:
+        super().__init__()
+        self._kind = kind
+        self._name = name
+        other = "model" if kind == "user" else "user"
+        self.table = LineTable(usage_columns(other), lambda line: line.key, id="detail-table")
+        self.raw = LineTable(_TEXT, lambda row: row[0], id="detail-raw", heading=False)
+        self.errors = LineTable(
+            EVENT_COLUMNS, lambda event: event.seq, id="detail-call" if kind == "event" else "detail-errors"
+        )
+        self.slowest = LineTable(EVENT_COLUMNS, lambda event: event.seq, id="detail-slowest")
+        self.facts = Facts()
+
+    def compose(self) -> ComposeResult:
+        """The parts that this kind of row has."""
+        with Container(classes="dialog"):
+            yield self.facts
+            if self._kind == "event":
+                yield self.errors
+                yield self.raw
+            else:
+                yield self.table
+                yield self.errors
+                yield self.slowest
+
+    def on_mount(self) -> None:
+        """Say what is being looked up."""
+        dialog = self.query_one(".dialog")
+        dialog.border_title = content((literal(f"{self._kind} "), "$foreground 55%"), (self._name, "bold"))
+        dialog.border_subtitle = content((literal("esc closes"), "$foreground 55%"))
+        self.facts.show([("", literal("looking it up …"))])
+        titles = {
+            self.table: "Models" if self._kind == "user" else "Users",
+            self.errors: "Events of this call" if self._kind == "event" else "Newest errors",
+            self.slowest: "Slowest",
+            self.raw: "The line as it was read",
+        }
+        for table, title in titles.items():
+            table.border_title = content((literal(title), "bold"))
+
+    def fail(self, reason: Clean) -> None:
+        """Say why there is nothing."""
+        self.facts.show([("cannot look it up:", reason)])
+
+    def show(self, detail: Detail) -> None:
+        """Fill the parts."""
+        if isinstance(detail, EventDetail):
+            self._show_event(detail)
+        else:
+            self._show_group(detail)
+
+    def _show_group(self, detail: GroupDetail) -> None:
+        lines = usage_lines(detail.table)
+        newest = [line.usage.last_seen for line in lines if line.usage.last_seen]
+        self.facts.show([*_usage_facts(detail.table.totals), ("spend", spark(detail.cost.points, 60))])
+        self.table.set_rows(lines, max(newest, default=None))
+        self.errors.empty = literal("no errors")
+        self.slowest.empty = literal("no latencies known")
+        self.errors.set_rows(detail.errors)
+        self.slowest.set_rows(detail.slowest)
+
+    def _show_event(self, detail: EventDetail) -> None:
+        self.facts.show(
+            _call_facts(detail.call)
+            if detail.call
+            else [("call", literal("none: the line names no request"))]
+        )
+        self.errors.empty = literal("no other events")
+        self.errors.set_rows(detail.events)
+        self.raw.empty = literal("the line is not kept")
+        self.raw.set_rows(tuple(enumerate(raw_lines(detail.raw))))
+
+
+def raw_lines(raw: str | None) -> list[str]:
+    """A line for reading: JSON indented, anything else wrapped. The lines are still raw text."""
+    if raw is None:
+        return []
+    shown, more = raw[:RAW_LIMIT], len(raw) - RAW_LIMIT
+    try:
+        lines = json.dumps(json.loads(shown), indent=2, ensure_ascii=False).split("\n")
+    except (ValueError, RecursionError):
+        lines = [shown[start : start + WRAP] for start in range(0, len(shown), WRAP)]
+    return [*lines, f"… {units.count(more)} more characters"] if more > 0 else lines
+
+
+def _usage_facts(usage: Usage) -> list[Fact]:
+    return [
+        ("$", literal(units.price(usage.cost_usd))),
+        ("calls", literal(units.count(usage.requests))),
+        ("errors", literal(units.count(usage.errors))),
+        ("in", literal(units.tokens(usage.input_tokens))),
+        ("cache read", literal(units.tokens(usage.cache_read_tokens))),
+        ("cache write", literal(units.tokens(usage.cache_write_tokens))),
+        ("out", literal(units.tokens(usage.output_tokens))),
+        ("p50", literal(units.latency(usage.latency_p50_ms))),
+        ("p95", literal(units.latency(usage.latency_p95_ms))),
+    ]
+
+
+def _call_facts(call: CallRow) -> list[Fact]:
+    source = join([literal(" by "), clean(call.price_source)]) if call.price_source else literal("")
+    return [
+        ("user", UNKNOWN_NAME if call.user is None else clean(call.user)),
+        ("model", UNKNOWN_NAME if call.model is None else clean(call.model)),
+        ("outcome", clean(call.outcome)),
+        ("cost", join([literal(units.price(call.cost_usd, "unknown")), source])),
+        ("took", literal(units.latency(call.latency_ms))),
+        ("in", literal(units.count(call.input_tokens))),
+        ("cache read", literal(units.count(call.cache_read_tokens))),
+        ("cache write", literal(units.count(call.cache_write_tokens))),
+        ("out", literal(units.count(call.output_tokens))),
+        ("request", clean(call.request_id or "–")),
+    ]

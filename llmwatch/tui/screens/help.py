@@ -1,0 +1,76 @@
+"""What the keys do and what the columns mean, read from where they are defined."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.screen import ModalScreen
+
+from llmwatch.clean import literal
+from llmwatch.tui.actions import ACTIONS, bindings
+from llmwatch.tui.panes.columns import EVENT_COLUMNS, usage_columns
+from llmwatch.tui.widgets.column import Cell, Column
+from llmwatch.tui.widgets.kpi import KPIS
+from llmwatch.tui.widgets.line_table import LineTable
+from llmwatch.tui.widgets.text import content
+
+
+@dataclass(frozen=True, slots=True)
+class HelpLine:
+    """One key or column, or the heading of a group of them."""
+
+    name: str
+    words: str = ""
+
+
+def help_lines() -> tuple[HelpLine, ...]:
+    """All there is to say."""
+    lines: list[HelpLine] = []
+    for group in dict.fromkeys(action.group for action in ACTIONS):
+        lines.append(HelpLine(group))
+        lines += [HelpLine(action.label, action.description) for action in ACTIONS if action.group == group]
+        lines.append(HelpLine(""))
+    sections = (
+        ("Figures at the top", [(kpi.label, kpi.doc) for kpi in KPIS]),
+        ("Columns of users and models", [(column.title, column.doc) for column in usage_columns("user")[1:]]),
+        ("Columns of events", [(column.title, column.doc) for column in EVENT_COLUMNS]),
+    )
+    for title, entries in sections:
+        lines += [HelpLine(title), *(HelpLine(*entry) for entry in entries), HelpLine("")]
+    return tuple(lines[:-1])
+
+
+_COLUMNS: tuple[Column[HelpLine], ...] = (
+    Column(
+        "name",
+        "",
+        "",
+        lambda line, _now: Cell(
+            literal(f"  {line.name}" if line.words else line.name), "strong" if line.words else "money"
+        ),
+        width=18,
+        right=False,
+        room=10,
+    ),
+    Column("words", "", "", lambda line, _now: Cell(literal(line.words)), width=20, right=False, room=200),
+)
+
+
+class HelpScreen(ModalScreen[None]):
+    """Over the monitor, which goes on."""
+
+    BINDINGS = bindings("dialog")
+
+    def compose(self) -> ComposeResult:
+        """One scrolling list."""
+        with Container(classes="dialog"):
+            yield LineTable(_COLUMNS, lambda line: line, id="help", heading=False)
+
+    def on_mount(self) -> None:
+        """Fill it."""
+        dialog = self.query_one(".dialog")
+        dialog.border_title = content((literal("Help"), "bold"))
+        dialog.border_subtitle = content((literal("esc closes"), "$foreground 55%"))
+        self.query_one("#help", LineTable).set_rows(help_lines())

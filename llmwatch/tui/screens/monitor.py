@@ -1,0 +1,273 @@
+"""The screen: header, figures, panes; which of them show, and what the feed is asked for."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.message import Message
+from textual.screen import Screen
+
+from llmwatch.clean import Clean, clean, join, literal
+from llmwatch.query.detail import DetailKey, DetailKind
+from llmwatch.query.snapshot import EventRow, Snapshot, SnapshotRequest
+from llmwatch.tui.actions import bindings
+from llmwatch.tui.panes.columns import UNKNOWN_NAME, UsageLine, is_bad, is_error
+from llmwatch.tui.panes.events import EventPane
+from llmwatch.tui.panes.usage import UsagePane
+from llmwatch.tui.widgets.bars import KeyBar, TabBar
+from llmwatch.tui.widgets.header import Header, Notice, overall, progress
+from llmwatch.tui.widgets.kpi import KpiStrip
+from llmwatch.tui.widgets.line_table import LineTable
+
+PANES = ("users", "models", "events")
+WIDE, HIGH, TALL = 120, 26, 36
+"""Columns and lines from which panes stand side by side; lines from which the figures have room."""
+
+REPEATED = 500
+"""Known events in one snapshot from which the feed is told to send only newer ones."""
+
+_FIND = {"error": (is_error, "error"), "bad": (is_bad, "line that was not understood")}
+
+
+class MonitorScreen(Screen[None], inherit_bindings=False):
+    """Everything a person watches."""
+
+    BINDINGS = bindings("monitor")
+    ALLOW_SELECT = False
+    AUTO_FOCUS: ClassVar[str | None] = "#users"
+
+    class Wanted(Message):
+        """The screen now shows something else: the feed is asked for it."""
+
+        def __init__(self, request: SnapshotRequest) -> None:
+            super().__init__()
+            self.request = request
+
+    class Drilled(Message):
+        """A row was opened."""
+
+        def __init__(self, kind: DetailKind, key: DetailKey, name: Clean) -> None:
+            super().__init__()
+            self.kind: DetailKind = kind
+            self.key = key
+            self.name = name
+
+    def __init__(self, header: Header, title: Clean) -> None:
+        super().__init__()
+        self.header = header
+        self._title = title
+        self.notice, self.kpis, self.tabs = Notice(), KpiStrip(), TabBar(PANES)
+        self.users, self.models, self.events = UsagePane("user", 1), UsagePane("model", 2), EventPane(3)
+        self.snapshot: Snapshot | None = None
+        self._paused_at: int | None = None
+        self._zoomed = False
+        self._active = "users"
+        self._after_seq = -1
+        self._request: SnapshotRequest | None = None
+
+    def compose(self) -> ComposeResult:
+        """Top to bottom; the stylesheet says where."""
+        yield self.header
+        yield self.notice
+        yield self.kpis
+        yield self.tabs
+        with Container(id="panes"):
+            with Container(id="groups"):
+                yield self.users
+                yield self.models
+            yield self.events
+        yield KeyBar()
+
+    # What is on screen
+
+    @property
+    def single(self) -> bool:
+        """Whether one pane has the screen to itself."""
+        return self._zoomed or self.size.width < WIDE or self.size.height < HIGH
+
+    @property
+    def pane(self) -> UsagePane | EventPane:
+        """The pane with the focus, or the only one."""
+        return {"users": self.users, "models": self.models, "events": self.events}[self._active]
+
+    def on_resize(self) -> None:
+        """What fits decides what is shown."""
+        self._arrange()
+
+    def _arrange(self) -> None:
+        single = self.single
+        self.set_class(single, "-single")
+        self.set_class(self.size.height >= TALL, "-tall")
+        for name, pane in zip(PANES, (self.users, self.models, self.events), strict=True):
+            pane.display = not single or name == self._active
+        self.query_one("#groups").display = not single or self._active != "events"
+        self.kpis.display = not (self._zoomed and self.size.height < HIGH)
+        self.tabs.display = single
+        self.pane.focus(scroll_visible=False)
+        self._draw_tabs()
+        self._ask()
+
+    def _ask(self) -> None:
+        shown = {name for name in PANES if not self.single or name == self._active}
+        users, models = self.users.sort or ("cost_usd", True), self.models.sort or ("cost_usd", True)
+        request = SnapshotRequest(
+            panes=frozenset({*shown, *(["kpis"] if self.kpis.display else [])}),  # type: ignore[arg-type]
+            users_sort=users[0],
+            users_descending=users[1],
+            models_sort=models[0],
+            models_descending=models[1],
+            after_seq=self._after_seq,
+        )
+        if request != self._request:
+            self._request = request
+            self.post_message(self.Wanted(request))
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Take in a snapshot, and show it unless the picture is held."""
+        self.snapshot = snapshot
+        limit = self._request.event_limit if self._request else 0
+        known = self.events.take(snapshot, limit)
+        self.header.held = None if self._paused_at is None else snapshot.events_total - self._paused_at
+        self.header.show(snapshot)
+        self.notice.show(snapshot)
+        if self._paused_at is None:
+            self._draw(snapshot)
+        if known >= REPEATED:
+            self._after_seq = self.events.last_seq
+            self._ask()
+
+    def _draw(self, snapshot: Snapshot) -> None:
+        self.users.empty = self.models.empty = self.events.empty = self._empty(snapshot)
+        self.kpis.show(snapshot.kpis)
+        if self.users.display:
+            self.users.show(snapshot.users, snapshot.now)
+        if self.models.display:
+            self.models.show(snapshot.models, snapshot.now)
+        if self.events.display:
+            self.events.show(snapshot.events_total, snapshot.now)
+        self._draw_tabs()
+
+    def _draw_tabs(self) -> None:
+        if self.single:
+            events = self.events
+            badge = events.badge if self._active == "events" else literal("")
+            self.tabs.show(
+                self._active,
+                self.pane.title,
+                (badge, "$foreground 55%" if events.following else "bold $text-warning"),
+            )
+
+    def _empty(self, snapshot: Snapshot) -> Clean:
+        """Why there is nothing, and what would bring something."""
+        status = overall(snapshot.sources)
+        if status == "reading":
+            return join([literal("reading "), self._title, literal(" … "), progress(snapshot.sources)])
+        if status == "waiting":
+            return join([literal("waiting for "), self._title, literal(" to appear")])
+        if snapshot.counters.lines and not snapshot.counters.events:
+            return literal("lines were read and none was understood: press 3 and b to see them")
+        ending = ": it has ended" if status == "ended" else ": send a request through the gateway"
+        return join([literal("no calls yet in "), self._title, literal(ending)])
+
+    # Keys
+
+    def action_pane(self, name: str) -> None:
+        """To a pane by name."""
+        self._active = name
+        self._arrange()
+        if self.snapshot is not None and self._paused_at is None:
+            self._draw(self.snapshot)
+
+    def action_step_pane(self, step: int) -> None:
+        """To the pane after or before."""
+        self.action_pane(PANES[(PANES.index(self._active) + step) % len(PANES)])
+
+    def on_descendant_focus(self) -> None:
+        """A click on a pane makes it the one the keys speak to."""
+        if self.focused is not None and self.focused.id in PANES:
+            self._active = self.focused.id
+
+    def action_zoom(self) -> None:
+        """One pane alone, or all again."""
+        self._zoomed = not self._zoomed
+        self.action_pane(self._active)
+
+    def action_sort(self, step: int) -> None:
+        """By the next column."""
+        if isinstance(self.pane, UsagePane):
+            self.pane.step_sort(step)
+            self._ask()
+
+    def action_reverse(self) -> None:
+        """The other way round."""
+        if isinstance(self.pane, UsagePane):
+            self.pane.reverse()
+            self._ask()
+
+    def action_pause(self) -> None:
+        """Hold the picture, or let it go on from what has come meanwhile."""
+        total = self.snapshot.events_total if self.snapshot else 0
+        self._paused_at = total if self._paused_at is None else None
+        self.header.held = None if self._paused_at is None else 0
+        self.header.refresh()
+        if self._paused_at is None and self.snapshot is not None:
+            self._draw(self.snapshot)
+
+    def action_follow(self) -> None:
+        """Stay with the newest event."""
+        self.action_pane("events")
+        self.events.follow()
+
+    def action_find(self, what: str, step: int) -> None:
+        """To the next event of a kind, in the events pane."""
+        wanted, noun = _FIND[what]
+        self.action_pane("events")
+        self.call_after_refresh(partial(self._find, wanted=wanted, noun=noun, step=step))
+
+    def _find(self, *, wanted: object, noun: str, step: int) -> None:
+        del wanted
+        predicate = is_error if noun == "error" else is_bad
+        if not self.events.find(predicate, step):
+            where = "after this one" if step > 0 else "before this one"
+            self.notify(f"No {noun} {where}.", markup=False)
+
+    def action_copy(self) -> None:
+        """The selected row's name, cleaned: a clipboard is pasted into shells."""
+        row = self.pane.selected
+        if row is not None:
+            name = _name(row)
+            self.app.copy_to_clipboard(name.text)
+            self.notify(join([literal("Copied "), name]).text, markup=False)
+
+    # Messages of the panes
+
+    @on(LineTable.SortRequested)
+    def _sort(self, message: LineTable.SortRequested) -> None:
+        if isinstance(message.table, UsagePane):
+            message.table.sort_by(message.column)
+            self._ask()
+
+    @on(LineTable.FollowChanged)
+    def _follow(self) -> None:
+        self.events.mark_left()
+        self._draw_tabs()
+
+    @on(LineTable.Opened)
+    def _open(self, message: LineTable.Opened) -> None:
+        row = message.row
+        if isinstance(row, EventRow):
+            self.post_message(self.Drilled("event", row.seq, _name(row)))
+        elif isinstance(row, UsageLine):
+            kind: DetailKind = "user" if message.table is self.users else "model"
+            self.post_message(self.Drilled(kind, row.key, _name(row)))
+
+
+def _name(row: UsageLine | EventRow) -> Clean:
+    """What a row is called."""
+    if isinstance(row, UsageLine):
+        return UNKNOWN_NAME if row.key is None else clean(row.key, 1024)
+    return clean(row.request_id or row.message or f"line {row.line}", 1024)

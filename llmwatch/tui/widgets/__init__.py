@@ -1,0 +1,1 @@
+"""Widgets: how rows, numbers and sparklines are drawn."""

@@ -1,0 +1,87 @@
+"""The line of tabs when one pane has the screen, and the line of keys at the bottom."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.content import Content
+
+from llmwatch.clean import Clean, literal
+from llmwatch.tui.actions import ACTIONS
+from llmwatch.tui.widgets.line import Line
+from llmwatch.tui.widgets.text import content, spread, width
+
+Pieces = list[tuple[Clean, str]]
+
+
+class TabBar(Line):
+    """Which pane is on screen, and what else there is. A click changes to it."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        super().__init__(id="tabs")
+        self._names = names
+        self._active = names[0]
+        self._title = literal("")
+        self._badge: tuple[Clean, str] = (literal(""), "")
+
+    def show(self, active: str, title: Clean, badge: tuple[Clean, str]) -> None:
+        """Say this pane is on screen, with its title in place of its name."""
+        if (active, title, badge) != (self._active, self._title, self._badge):
+            self._active, self._title, self._badge = active, title, badge
+            self.refresh()
+
+    def _tabs(self) -> list[tuple[str, Clean]]:
+        return [
+            (name, literal(f" {number} {self._title.text if name == self._active else name.capitalize()} "))
+            for number, name in enumerate(self._names, 1)
+        ]
+
+    def draw(self, cells: int) -> Content:
+        """The tabs at the left, the badge at the right."""
+        pieces: Pieces = []
+        for name, words in self._tabs():
+            style = (
+                "bold $block-cursor-foreground on $block-cursor-background"
+                if name == self._active
+                else "$foreground 55%"
+            )
+            pieces += [(words, style), (literal(" "), "")]
+        return spread(pieces, [self._badge], cells)
+
+    async def on_click(self, event: events.Click) -> None:
+        """To the pane under the pointer."""
+        left = self.content_region.x - self.region.x
+        for name, words in self._tabs():
+            if left <= event.x < left + width(words):
+                await self.run_action(f"screen.pane('{name}')")
+            left += width(words) + 1
+
+
+class KeyBar(Line):
+    """The keys most used, each a button too."""
+
+    def __init__(self) -> None:
+        super().__init__(id="keybar")
+
+    def draw(self, cells: int) -> Content:
+        """As many as there is room for, the last ones always."""
+        pieces: Pieces = []
+        for key, hint in self._fitting(cells):
+            pieces += [(literal(key), "bold $primary"), (literal(f" {hint}   "), "$foreground 55%")]
+        return content(*pieces)
+
+    @staticmethod
+    def _fitting(cells: int) -> list[tuple[str, str]]:
+        hints = [(action.hint_keys, action.hint) for action in ACTIONS if action.hint]
+        while len(hints) > 3 and sum(len(key) + len(hint) + 4 for key, hint in hints) - 3 > cells:
+            del hints[-3]
+        return hints
+
+    async def on_click(self, event: events.Click) -> None:
+        """Do what is under the pointer."""
+        left = self.content_region.x - self.region.x
+        for key, hint in self._fitting(self.content_size.width):
+            right = left + len(key) + len(hint) + 1
+            if left <= event.x < right:
+                action = next(action for action in ACTIONS if action.hint == hint)
+                await self.app.simulate_key(action.keys.split(",")[0])
+            left = right + 3

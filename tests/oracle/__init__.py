@@ -1,0 +1,1 @@
+"""A second, independent reading of the router's log: plain Python, nothing from llmwatch."""

@@ -1,0 +1,306 @@
+"""A feed without a store: the same traffic every time, moved on by hand."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from llmwatch.query.detail import CallRow, Detail, DetailKey, DetailKind, EventDetail, ModelDetail, UserDetail
+from llmwatch.query.snapshot import (
+    Counters,
+    EventRow,
+    Kpis,
+    Series,
+    Snapshot,
+    SnapshotRequest,
+    Table,
+    TableRow,
+    Usage,
+)
+from llmwatch.sources.source import SourceState
+
+START = datetime(2026, 2, 27, 16, 47, 11, tzinfo=UTC)
+RUNAWAY = "svc-batch-summarise@example.com"
+MODELS = (
+    "moonshotai.kimi-k2.5",
+    "us.anthropic.claude-sonnet-4-20250514-v1:0",
+    "us.anthropic.claude-opus-4-1-20250805-v1:0",
+    "us.anthropic.claude-haiku-4-5-20251001-v1:0",
+    "qwen.qwen3-coder-480b-a35b-v1:0",
+    "openai.gpt-oss-120b-1:0",
+    "deepseek.v3-v1:0",
+    "amazon.nova-pro-v1:0",
+    "zai.glm-4.6",
+    "minimax.minimax-m2",
+)
+_FIRST = "ada alan anna boris carla chen dana emeka farid grace hana igor ines jonas kavya lena mina noor olga pavel"
+USERS = (RUNAWAY, *(f"{name}.{team}@example.com" for team in ("web", "data") for name in _FIRST.split()))[:40]
+
+
+def usage(seed: str, weight: float) -> Usage:
+    """Figures that hang together, the same for the same seed."""
+    chance = random.Random(seed)
+    requests = int(chance.uniform(20, 900) * weight) + 1
+    output = int(requests * chance.uniform(300, 900))
+    cost = round(requests * chance.uniform(0.004, 0.03), 6)
+    return Usage(
+        requests=requests,
+        errors=int(requests * chance.choice([0, 0, 0, 0.01, 0.03])),
+        aborted=chance.choice([0, 0, 0, 2]),
+        unmetered=chance.choice([0, 0, 0, 0, 3]),
+        input_tokens=int(requests * chance.uniform(800, 4000)),
+        cache_read_tokens=int(requests * chance.choice([0, chance.uniform(2_000, 20_000)])),
+        cache_write_tokens=int(requests * chance.choice([0, 400])),
+        output_tokens=output,
+        cost_usd=cost,
+        latency_p50_ms=chance.uniform(600, 3_000),
+        latency_p95_ms=chance.uniform(3_000, 70_000),
+        first_seen=START - timedelta(hours=2),
+        last_seen=START - timedelta(seconds=chance.expovariate(0.02)),
+        cost_per_hour_usd=cost * chance.uniform(0.2, 0.6),
+    )
+
+
+def add(left: Usage, right: Usage) -> Usage:
+    """Sums, and the larger of what cannot be summed."""
+    figures = {}
+    for name in Usage.__slots__:
+        one, other = getattr(left, name), getattr(right, name)
+        if one is None or other is None:
+            figures[name] = other if one is None else one
+        else:
+            figures[name] = (
+                max(one, other)
+                if name.startswith(("latency", "last"))
+                else one + other
+                if name != "first_seen"
+                else min(one, other)
+            )
+    return Usage(**figures)
+
+
+def table(
+    by: str, rows: dict[str | None, Usage], sort: str = "cost_usd", descending: bool = True, limit: int = 500
+) -> Table:
+    """What the store would make of these groups."""
+    totals = Usage()
+    for figures in rows.values():
+        totals = add(totals, figures)
+
+    def order(key: str | None) -> tuple[bool, object]:
+        value = (key or "") if sort == "key" else getattr(rows[key], sort)
+        return value is not None, value
+
+    keys = sorted(rows, key=order, reverse=descending)  # type: ignore[arg-type]
+    return Table((by,), tuple(TableRow((key,), rows[key]) for key in keys[:limit]), len(rows), totals)
+
+
+def event(seq: int) -> EventRow:
+    """The event of this number."""
+    chance = random.Random(seq)
+    user = RUNAWAY if chance.random() < 0.4 else chance.choice(USERS)
+    model = MODELS[0] if user == RUNAWAY else chance.choice(MODELS)
+    base = EventRow(
+        seq=seq,
+        time=START - timedelta(seconds=(1_000 - seq) / 7),
+        source="router.jsonl",
+        line=seq + 1,
+        level="INFO",
+        kind="start",
+        message="Request started",
+        request_id=f"req-{seq // 3:06x}",
+        user=user,
+        model=None,
+        status=None,
+        latency_ms=None,
+        input_tokens=None,
+        cache_read_tokens=None,
+        cache_write_tokens=None,
+        output_tokens=None,
+        error=None,
+    )
+    if seq % 97 == 40:
+        return replace(
+            base,
+            kind="malformed",
+            level=None,
+            message='{"timestamp": "2026-02-27T16:4',
+            request_id=None,
+            user=None,
+        )
+    if seq % 31 == 7:
+        error = "ThrottlingException: Too many tokens, please wait before trying again."
+        return replace(
+            base,
+            kind="end",
+            level="ERROR",
+            message="Request failed",
+            status=429,
+            model=model,
+            latency_ms=312,
+            error=error,
+        )
+    if seq % 3 == 0:
+        return base
+    if seq % 3 == 1:
+        counts = {"input_tokens": chance.randint(200, 9_000), "output_tokens": chance.randint(20, 2_000)}
+        return replace(
+            base,
+            kind="usage",
+            message="Mantle streaming complete",
+            model=model,
+            cache_read_tokens=0,
+            cache_write_tokens=0,
+            **counts,
+        )
+    return replace(
+        base,
+        kind="end",
+        message="Request completed",
+        model=model,
+        status=200,
+        latency_ms=chance.randint(400, 40_000),
+    )
+
+
+def kpis(tick: int) -> Kpis:
+    """Series with a shape: calm, then the runaway."""
+    chance = random.Random(tick)
+
+    def series(now: float, noise: float = 0.2, rise: float = 0.0) -> Series:
+        points = [
+            now * (1 - rise + rise * (step / 59) ** 3) * chance.uniform(1 - noise, 1 + noise)
+            for step in range(60)
+        ]
+        return Series(now, tuple(points))
+
+    return Kpis(
+        requests_per_second=series(6.84),
+        error_percent=series(3.21, 0.6),
+        latency_p95_ms=series(18_400, 0.3),
+        tokens_per_second=series(48_200, 0.3, 0.5),
+        cost_per_hour_usd=series(214.37, 0.05, 0.85),
+        cost_usd=series(612.48, 0.0, 0.7),
+        active_users=series(40, 0.05),
+    )
+
+
+@dataclass
+class FakeFeed:
+    """Holds still until `tick` is called."""
+
+    title: str = "router.jsonl"
+    users: dict[str | None, Usage] = field(default_factory=lambda: {name: usage(name, 1) for name in USERS})
+    models: dict[str | None, Usage] = field(default_factory=lambda: {name: usage(name, 4) for name in MODELS})
+    events: list[EventRow] = field(default_factory=lambda: [event(seq) for seq in range(1_000)])
+    sources: tuple[SourceState, ...] = (SourceState("router.jsonl", "live"),)
+    counters: Counters = field(
+        default_factory=lambda: Counters(
+            lines=48_211, events=48_201, calls=16_067, malformed=9, unrecognised=1
+        )
+    )
+    requests: list[SnapshotRequest] = field(default_factory=list)
+    asked: list[tuple[DetailKind, DetailKey]] = field(default_factory=list)
+    answer: Detail | Exception | None = None
+    stopped: bool = False
+    version: int = 0
+
+    def __post_init__(self) -> None:
+        if RUNAWAY in self.users:
+            run = replace(
+                self.users[RUNAWAY],
+                requests=9_412,
+                cost_usd=402.118,
+                cost_per_hour_usd=186.2,
+                errors=301,
+                unmetered=0,
+            )
+            self.users[RUNAWAY] = replace(
+                run,
+                input_tokens=61_400_000,
+                output_tokens=8_212_000,
+                last_seen=START,
+                latency_p95_ms=21_400.0,
+            )
+            self.users[None] = replace(
+                usage("nobody", 0.1), cost_usd=None, unmetered=12, cost_per_hour_usd=None
+            )
+        if MODELS[0] in self.models:
+            kimi = replace(
+                self.models[MODELS[0]], requests=9_907, cost_usd=418.9, cost_per_hour_usd=190.4, errors=310
+            )
+            self.models[MODELS[0]] = replace(kimi, last_seen=START)
+
+    def start(self, deliver: Callable[[Snapshot], None]) -> None:
+        self.deliver = deliver
+        self.tick()
+
+    def request(self, request: SnapshotRequest) -> None:
+        self.requests.append(request)
+        self.tick()
+
+    def snapshot(self) -> Snapshot:
+        asked = (
+            self.requests[-1]
+            if self.requests
+            else SnapshotRequest(frozenset({"kpis", "users", "models", "events"}))
+        )
+        known = table("user", self.users, asked.users_sort, asked.users_descending, asked.row_limit)
+        models = table("model", self.models, asked.models_sort, asked.models_descending, asked.row_limit)
+        events = tuple(row for row in self.events if row.seq > asked.after_seq)[-asked.event_limit :]
+        return Snapshot(
+            version=self.version,
+            now=START,
+            counters=self.counters,
+            sources=self.sources,
+            lag_seconds=1.2 if self.events else None,
+            kpis=kpis(1) if "kpis" in asked.panes else None,
+            users=known if "users" in asked.panes else None,
+            models=models if "models" in asked.panes else None,
+            events=events if "events" in asked.panes else (),
+            events_total=len(self.events) + 47_211 * bool(self.events),
+        )
+
+    def tick(self) -> None:
+        """What the feed's thread does about twice a second."""
+        self.version += 1
+        self.deliver(self.snapshot())
+
+    def detail(self, kind: DetailKind, key: DetailKey) -> Detail:
+        self.asked.append((kind, key))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer or self._detail(kind, key)
+
+    def _detail(self, kind: DetailKind, key: DetailKey) -> Detail:
+        if isinstance(key, int):
+            row = next(row for row in self.events if row.seq == key)
+            same = tuple(other for other in self.events if other.request_id == row.request_id)
+            raw = json.dumps(
+                {
+                    "timestamp": str(row.time),
+                    "level": row.level,
+                    "message": row.message,
+                    "user_email": row.user,
+                    "error": row.error,
+                }
+            )
+            call = CallRow(
+                row.request_id, row.user, row.model, "ok", 0.01234, "bundled", 812, 1_200, 0, 0, 340
+            )
+            return EventDetail(raw, same, call)
+        other = {name: usage(f"{key}{name}", 0.3) for name in (MODELS if kind == "user" else USERS)[:6]}
+        errors = tuple(row for row in reversed(self.events) if row.error)[:20]
+        slow = tuple(
+            sorted((row for row in self.events if row.latency_ms), key=lambda row: -(row.latency_ms or 0))
+        )[:20]
+        made = UserDetail if kind == "user" else ModelDetail
+        return made(
+            key, table("model" if kind == "user" else "user", dict(other)), errors, slow, kpis(1).cost_usd
+        )
+
+    def stop(self) -> None:
+        self.stopped = True
