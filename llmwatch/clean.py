@@ -1,8 +1,8 @@
 """The one function that makes text from a log fit to be shown.
 
-User agents, ids, model names and error texts are chosen by whoever sends the request. A terminal obeys what it is
-sent: an escape sequence may rewrite the screen or the clipboard, a bidi override may show one name as another. So
-what is not plainly visible becomes a visible mark, and length has a cap.
+User agents, ids, model names and error texts are chosen by whoever sends the request. A terminal obeys what
+it is sent: an escape sequence may rewrite the screen or the clipboard, a bidi override may show one name as
+another. So what is not plainly visible becomes a visible mark, and length has a cap.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ LIMIT = 256
 """The most characters a cell or a field shows."""
 
 COMBINING_RUN = 3
-"""Combining marks kept on one character; written languages need no more, a flood climbs over its neighbours."""
+"""Combining marks kept on one character. Written languages need no more; a flood climbs over its neighbours."""
 
 _INVISIBLE = frozenset(
     {
@@ -57,8 +57,8 @@ def _made(text: str) -> Clean:
 def clean(raw: object, limit: int = LIMIT) -> Clean:
     """`raw` as text in which every character is visible, at most `limit` characters long.
 
-    A control character becomes its picture (`␛`), any other that is not to be seen its code (`‹202E›`), and what
-    is cut off at the end an `…`.
+    A control character becomes its picture (`␛`), any other that is not to be seen its code (`‹202E›`), and
+    what is cut off at the end an `…`.
     """
     text = raw if isinstance(raw, str) else _text_of(raw)
     if len(text) > limit:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,10 +38,15 @@ def add_source_arguments(parser: argparse.ArgumentParser, *, required: bool = Tr
 
 def add_store_arguments(parser: argparse.ArgumentParser) -> None:
     """How lines are kept and priced."""
-    parser.add_argument("--prices", metavar="FILE", type=Path, help="your own prices, a TOML file (docs/pricing.md)")
+    parser.add_argument(
+        "--prices", metavar="FILE", type=Path, help="your own prices, a TOML file (docs/pricing.md)"
+    )
     parser.add_argument("--db", metavar="FILE", type=Path, help="keep what was read in this DuckDB file")
     parser.add_argument(
-        "--memory", metavar="SIZE", default="1GiB", help="the most memory to use (default 1GiB); the rest goes to disk"
+        "--memory",
+        metavar="SIZE",
+        default="1GiB",
+        help="the most memory to use (default 1GiB); the rest goes to disk",
     )
 
 
@@ -127,11 +131,6 @@ def load_all(arguments: argparse.Namespace, *, keep_raw: bool = False) -> Iterat
         for failure in failures:
             say(failure)
         yield Loaded(store, scope, failures)
-
-
-def quiet_unless_terminal(write: Callable[[str], None]) -> Callable[[str], None]:
-    """`write`, if a person sees stderr; else nothing."""
-    return write if sys.stderr.isatty() else lambda text: None
 
 
 def _bytes(text: str) -> int:

@@ -18,7 +18,9 @@ _STORY = timedelta(minutes=5)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `demo` takes."""
-    parser.add_argument("--speed", type=float, default=1.0, metavar="N", help="so much story a second; default 1")
+    parser.add_argument(
+        "--speed", type=float, default=1.0, metavar="N", help="so much story a second; default 1"
+    )
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the router's log to a file instead")
     parser.add_argument(
         "--minutes", type=float, default=10.0, metavar="N", help="with --write: minutes of story; default 10"

@@ -42,7 +42,10 @@ def _findings() -> Iterator[tuple[str, str]]:
     prices = table_info()
     age = (datetime.now(UTC).date() - prices.date).days
     stale = "; old: upgrade llmwatch, or give your own with --prices" if age > _STALE_AFTER_DAYS else ""
-    yield "prices", f"Bedrock table {prices.version} of {prices.date}, {prices.models} models, {age} days old{stale}"
+    yield (
+        "prices",
+        f"Bedrock table {prices.version} of {prices.date}, {prices.models} models, {age} days old{stale}",
+    )
     store = Store()
     yield "store", "ok: DuckDB opens, and spills to a temporary folder"
     store.close()

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from llmwatch import __version__
-from llmwatch.cli import demo, doctor, replay, sql, tail, top
 from llmwatch.clean import clean
+from llmwatch.cli import demo, doctor, replay, sql, tail, top
 from llmwatch.errors import LlmwatchError
 
 _COMMANDS = (tail, top, sql, demo, replay, doctor)

@@ -20,7 +20,9 @@ _WIDEST_CELL = 60
 def add_format_arguments(parser: argparse.ArgumentParser) -> None:
     """How rows come out."""
     parser.add_argument("--format", choices=FORMATS, default="table", help="default: table")
-    parser.add_argument("--json", action="store_const", dest="format", const="json", help="the same as --format json")
+    parser.add_argument(
+        "--json", action="store_const", dest="format", const="json", help="the same as --format json"
+    )
 
 
 def json_text(value: object) -> str:
@@ -65,7 +67,11 @@ def _plain(value: object) -> object:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() and value.as_tuple().exponent == 0 else float(value)
+        return (
+            int(value)
+            if value == value.to_integral_value() and value.as_tuple().exponent == 0
+            else float(value)
+        )
     return str(value)
 
 

@@ -16,7 +16,9 @@ HELP = "a recording, on its own clock"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `replay` takes."""
     parser.add_argument("path", metavar="FILE", type=Path, help="a file of JSON lines")
-    parser.add_argument("--speed", type=float, default=1.0, metavar="N", help="so many times as fast; default 1")
+    parser.add_argument(
+        "--speed", type=float, default=1.0, metavar="N", help="so many times as fast; default 1"
+    )
     add_store_arguments(parser)
 
 

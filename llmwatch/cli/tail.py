@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING
 
 from llmwatch import units
 from llmwatch.clean import clean
-from llmwatch.cli.arguments import add_source_arguments, add_store_arguments, open_source, open_store, read_scope
+from llmwatch.cli.arguments import (
+    add_source_arguments,
+    add_store_arguments,
+    open_source,
+    open_store,
+    read_scope,
+)
 from llmwatch.cli.output import instant, json_text
 from llmwatch.errors import SourceError
 
@@ -141,7 +147,7 @@ def plain_line(event: EventRow) -> str:
     facts = {
         "user": event.user,
         "model": event.model,
-        "status": event.http_status,
+        "status": event.status,
         "latency": None if event.latency_ms is None else units.latency(event.latency_ms),
         "input": event.input_tokens,
         "cache_read": event.cache_read_tokens or None,

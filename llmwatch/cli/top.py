@@ -59,12 +59,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--by", default="user,model", metavar="COLUMNS", help=f"default user,model; of {', '.join(GROUPINGS)}"
     )
-    parser.add_argument("--sort", default="cost_usd", metavar="COLUMN", help="default cost_usd, largest first")
     parser.add_argument(
-        "--limit", type=int, metavar="N", help=f"rows at most, 0 is all; default {_TABLE_ROWS} for a table, else all"
+        "--sort", default="cost_usd", metavar="COLUMN", help="default cost_usd, largest first"
+    )
+    parser.add_argument(
+        "--limit",
+        type=int,
+        metavar="N",
+        help=f"rows at most, 0 is all; default {_TABLE_ROWS} for a table, else all",
     )
     parser.add_argument("--fail-over", type=float, metavar="USD", help="exit 1 if the cost in scope is more")
-    parser.add_argument("--fail-on-unpriced", action="store_true", help="exit 1 if a call has tokens and no price")
+    parser.add_argument(
+        "--fail-on-unpriced", action="store_true", help="exit 1 if a call has tokens and no price"
+    )
     add_format_arguments(parser)
     add_store_arguments(parser)
 
@@ -84,7 +91,13 @@ def run(arguments: argparse.Namespace) -> int:
     with load_all(arguments) as loaded:
         text_column = arguments.sort in GROUPINGS or arguments.sort == "first_seen"
         table = group_calls(
-            loaded.store, loaded.scope, by, sort=arguments.sort, descending=not text_column, limit=limit, now=now
+            loaded.store,
+            loaded.scope,
+            by,
+            sort=arguments.sort,
+            descending=not text_column,
+            limit=limit,
+            now=now,
         )
         counters = count_all(loaded.store, loaded.scope, now)
         _print(arguments.format, loaded, table, counters)
@@ -152,7 +165,15 @@ def print_table(table: Table, counters: Counters) -> None:
             say(note)
 
 
-_ALWAYS = ("requests", "errors", "input_tokens", "cache_read_tokens", "output_tokens", "cost_usd", "latency_p95_ms")
+_ALWAYS = (
+    "requests",
+    "errors",
+    "input_tokens",
+    "cache_read_tokens",
+    "output_tokens",
+    "cost_usd",
+    "latency_p95_ms",
+)
 """Columns of the table that are shown even when there is nothing in them."""
 
 

@@ -87,19 +87,25 @@ class Dialect:
         )
         canonical |= self._tokens()
         columns = ", ".join(
-            f"TRY_CAST({expression} AS {CANONICAL_COLUMNS[name]}) AS {name}" for name, expression in canonical.items()
+            f"TRY_CAST({expression} AS {CANONICAL_COLUMNS[name]}) AS {name}"
+            for name, expression in canonical.items()
         )
-        return f"SELECT {columns} FROM {reader}"  # noqa: S608
+        return f"SELECT {columns} FROM {reader}"
 
     def _kind(self) -> str:
-        whens = " ".join(f"WHEN {quoted(message)} THEN {quoted(kind)}" for message, kind in self.kinds.items())
+        whens = " ".join(
+            f"WHEN {quoted(message)} THEN {quoted(kind)}" for message, kind in self.kinds.items()
+        )
         other = "CASE WHEN level = 'ERROR' THEN 'error' ELSE 'info' END"
         return f"CASE WHEN {self.recognised} THEN CASE message {whens} ELSE {other} END END"
 
     def _tokens(self) -> dict[str, str]:
         """Usage that says nothing, or zero of everything, is unknown: no real answer has no input and no output."""
         known = " OR ".join(f"coalesce({expression}, 0) <> 0" for expression in self.tokens.values())
-        return {name: f"CASE WHEN {known} THEN {expression} END" for name, expression in self.tokens.items()}
+        return {
+            name: f"CASE WHEN ({known}) AND {expression} >= 0 THEN {expression} END"
+            for name, expression in self.tokens.items()
+        }
 
 
 def quoted(text: str) -> str:

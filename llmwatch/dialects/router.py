@@ -62,7 +62,7 @@ ROUTER = Dialect(
         "mantle_url": "VARCHAR",
     },
     recognised="message IS NOT NULL AND (logger = 'bedrock-router' OR (logger IS NULL AND level IS NOT NULL "
-    "AND timestamp IS NOT NULL))",
+    "AND timestamp IS NOT NULL AND request_id IS NOT NULL))",
     kinds=_KINDS,
     mapping={
         "time": "timestamp",

@@ -29,7 +29,9 @@ def take_detail(
     parts = {
         "key": name,
         "table": group_calls(store, one, ["model" if kind == "user" else "user"], now=now, rates=window),
-        "errors": _call_events(store, one, "c.status = 'error' AND l.failure IS NOT NULL", "l.rowid DESC", now),
+        "errors": _call_events(
+            store, one, "c.status = 'error' AND l.failure IS NOT NULL", "l.rowid DESC", now
+        ),
         "slowest": _call_events(store, one, "l.kind = 'end'", "l.latency_ms DESC NULLS LAST", now),
         "cost": _cost(store, one, now),
     }
@@ -75,7 +77,9 @@ def _event(store: Store, seq: int, now: datetime) -> EventDetail:
     request_id = found[0][0] if found else None
     if request_id is None:
         return EventDetail(text, select_events(store, "l.rowid = ?", [seq], limit=1), None)
-    events = select_events(store, "l.request_id = ?", [request_id], order="l.time, l.rowid", limit=_EVENTS_OF_A_CALL)
+    events = select_events(
+        store, "l.request_id = ?", [request_id], order="l.time, l.rowid", limit=_EVENTS_OF_A_CALL
+    )
     calls = store.query(
         """SELECT request_id, "user", model, status, cost_usd::DOUBLE, price_source, latency_ms, input_tokens,
             cache_read_tokens, cache_write_tokens, output_tokens FROM calls

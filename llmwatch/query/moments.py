@@ -17,6 +17,7 @@ def read_moment(text: str, now: datetime) -> datetime:
 
     Raises:
         UsageError: it means no moment.
+
     """
     word = text.strip().lower()
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -48,7 +48,7 @@ class Monitor:
         self._scope = scope or Scope()
         self._clock = clock
         self._record = record
-        self._deliver: Callable[[Snapshot], None] = lambda snapshot: None
+        self._deliver: Callable[[Snapshot], None] = lambda _: None
         self._request = SnapshotRequest(panes=frozenset({"kpis", "users", "models", "events"}))
         self._asked = threading.Event()
         self._stopped = threading.Event()

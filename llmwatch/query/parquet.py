@@ -22,6 +22,12 @@ def parquet_bytes(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) 
             if rows:
                 source = f"read_json({quoted(str(lines))}, format = 'newline_delimited', sample_size = -1)"
             else:
-                source = "(SELECT " + ", ".join(f"NULL::VARCHAR AS {column}" for column in wanted.split(", ")) + " LIMIT 0)"
-            connection.execute(f"COPY (SELECT {wanted} FROM {source}) TO {quoted(str(output))} (FORMAT parquet)")  # noqa: S608
+                source = (
+                    "(SELECT "
+                    + ", ".join(f"NULL::VARCHAR AS {column}" for column in wanted.split(", "))
+                    + " LIMIT 0)"
+                )
+            connection.execute(
+                f"COPY (SELECT {wanted} FROM {source}) TO {quoted(str(output))} (FORMAT parquet)"
+            )
         return output.read_bytes()

@@ -30,7 +30,6 @@ class Scope:
         condition = " AND ".join(condition for condition, _ in wanted) or "true"
         return condition, [value for _, value in wanted]
 
-
     def includes(self, moment: datetime | None) -> bool:
         """Whether an event of that time is in the window. One without a time is, unless there is a bound."""
         if moment is None:

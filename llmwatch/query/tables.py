@@ -34,6 +34,7 @@ def group_calls(
 
     Raises:
         UsageError: `by` or `sort` names no column.
+
     """
     check_grouping(by, sort)
     measures = dict(MEASURES)
@@ -47,7 +48,7 @@ def group_calls(
     keys = ", ".join(f"{GROUPINGS[name]} AS key{number}" for number, name in enumerate(by))
     key_names = ", ".join(f"key{number}" for number in range(len(by)))
     calls = f"calls WHERE reached_model AND {condition}"
-    order = _order(by, sort, descending, measures, key_names)
+    order = _order(by, sort, descending, key_names)
     listed = store.query(
         f"SELECT {keys}, {columns}, count(*) OVER () FROM {calls} GROUP BY {key_names} ORDER BY {order}"
         + (f" LIMIT {int(limit)}" if limit else ""),
@@ -57,7 +58,8 @@ def group_calls(
     totals = store.query(f"SELECT {columns} FROM {calls}", [*rate_parameters, *parameters], now=now).rows
     names = tuple(measures)
     rows = tuple(
-        TableRow(tuple(_text(value) for value in row[: len(by)]), _usage(names, row[len(by) : -1])) for row in listed
+        TableRow(tuple(_text(value) for value in row[: len(by)]), _usage(names, row[len(by) : -1]))
+        for row in listed
     )
     return Table(tuple(by), rows, _whole(listed[0][-1]) if listed else 0, _usage(names, totals[0]))
 
@@ -67,6 +69,7 @@ def check_grouping(by: Sequence[str], sort: str) -> None:
 
     Raises:
         UsageError: `by` or `sort` names no column, or `by` none at all.
+
     """
     for name in by or ("",):
         if name not in GROUPINGS:
@@ -98,7 +101,7 @@ def count_all(store: Store, scope: Scope, now: datetime | None = None) -> Counte
     )
 
 
-def _order(by: Sequence[str], sort: str, descending: bool, measures: object, key_names: str) -> str:
+def _order(by: Sequence[str], sort: str, descending: bool, key_names: str) -> str:
     direction = "DESC" if descending else "ASC"
     if sort == "key":
         return ", ".join(f"{name} {direction} NULLS LAST" for name in key_names.split(", "))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from llmwatch.sources.discover import Found, rotations_of, text_of
-from llmwatch.sources.follower import Likeness, MovedError, Passage, Reader
+from llmwatch.sources.follower import Likeness, MovedError, Passage, Reader, why
 from llmwatch.sources.source import SourceState
 from llmwatch.sources.watch import Identity, Watch, glance
 from llmwatch.store.slice import Slice
@@ -96,9 +96,7 @@ class FileSource:
                 for reader in readers
                 if reader.watch == index and (reader.path is not None or reader.note or reader.problem)
             ]
-        states += [
-            SourceState(copy.name, "ended", copy.detail) for copy in self._copies.values() if copy.detail
-        ]
+        states += [copy.state for copy in self._copies.values() if copy.detail]
         return tuple(states)
 
     def close(self) -> None:
@@ -133,6 +131,7 @@ class FileSource:
             reader = None if isinstance(seen, int) else self._readers.get(seen)
             if reader is not None and status is not None:
                 reader.status = status
+                moved = moved or reader.seems_emptied
         by_time = (
             any(watch.lists for watch in self._watches)
             or len(self._readers) > OPEN_FILES
@@ -191,29 +190,38 @@ class FileSource:
             return True
         if one.named:
             return False
+        name = text_of(one.path)
         for original in self._originals(one):
-            if _likeness(original.passage, one.path) != "no":
-                self._copies[one.identity] = _Copy(text_of(one.path), sight, original.remark)
+            try:
+                likeness = original.passage.begins(one.path)
+            except OSError as error:  # it may be one: not read before that is known
+                self._copies[one.identity] = _Copy(name, None, why(name, error))
+                return True
+            if likeness != "no":
+                self._copies[one.identity] = _Copy(name, sight, original.remark)
                 return True
         return False
 
     def _originals(self, one: Found) -> Iterator[_Past]:
-        """What the file may be a copy of: a compressed one of a file that is gone or lies beside it, another
-        rotation of a file that is being, or was, copied and emptied.
+        """What the file may be a copy of.
+
+        A compressed one: of a file that is gone or lies beside it. Another rotation: of a file that is being
+        copied, or was, in order to empty it.
         """
         packed = one.log.packed
         for reader in tuple(self._readers.values()):
-            if reader.log.base != one.log.base:
-                continue
+            remark = ""
             if packed and reader.path == os.path.splitext(one.path)[0]:
                 remark = (
                     f"{text_of(one.path)} holds the lines of {reader.name} and is not read a second time."
                 )
-                yield _Past(one.log.base, reader.passage(), emptied=False, remark=remark)
-            elif (packed and reader.path is None and reader.is_open) or (
-                one.log.rotated and not packed and reader.current and reader.taken
-            ):
-                yield _Past(one.log.base, reader.passage(), emptied=False)
+            elif packed:
+                related = reader.path is None and reader.is_open
+            else:
+                related = one.log.rotated and reader.taken > 0 and (reader.current or reader.seems_emptied)
+            if (remark or related) and reader.log.base == one.log.base:
+                for passage in reader.passages():
+                    yield _Past(one.log.base, passage, emptied=False, remark=remark)
         for past in self._past:
             if past.base == one.log.base and (past.emptied or packed):
                 yield past
@@ -250,12 +258,13 @@ class FileSource:
         piece = reader.finish() if copy is None else None
         self._past.append(_Past(reader.log.base, reader.passage(), emptied=True))
         reader.restart()
+        self._stale = True  # it may have been emptied twice: the copy made last shows in a listing
         if copy is not None:
             yield from self._advance(copy)
             return
         reader.note = (
-            f"{reader.name} was emptied or written anew between two looks; lines that were written and removed in "
-            "between are lost to every reader."
+            f"{reader.name} was emptied or written anew between two looks; lines that were written and"
+            " removed in between are lost to every reader."
         )
         if piece is not None:
             yield piece
@@ -334,8 +343,13 @@ class _Copy:
     """A file that is not read, as it was when that was found."""
 
     name: str
-    sight: tuple[int, int]
+    sight: tuple[int, int] | None
+    """Size and time then; None when it could not be opened."""
     detail: str
+
+    @property
+    def state(self) -> SourceState:
+        return SourceState(self.name, "ended" if self.sight else "error", self.detail)
 
 
 def _likeness(passage: Passage, path: str) -> Likeness:

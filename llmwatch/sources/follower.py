@@ -6,6 +6,7 @@ import errno
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,7 +44,6 @@ class MovedError(Exception):
 class Passage:
     """What was read of a file: enough to know it again under another name, copied or compressed."""
 
-    name: str
     origin: int
     """Where the text begins: behind zero bytes that a truncation left."""
     head: bytes
@@ -163,18 +163,33 @@ class Reader:
         """Whether the newest look showed something that was not there at the last read."""
         return _sight(self.status) != self._seen or not self._settled
 
+    @property
+    def seems_emptied(self) -> bool:
+        """Whether the newest look lets think that there was more to read for a moment."""
+        return self._seen is not None and self.due and not 0 < self._taken <= self.status.st_size
+
     def passage(self) -> Passage:
-        """What was read so far. Of a file not begun, its first bytes are looked at."""
-        if not self._head and self.path is not None:
+        """What was read so far."""
+        return Passage(self._origin, self._head, self._mark, self._taken)
+
+    def passages(self) -> Iterator[Passage]:
+        """What was read so far, and what lies in the file now, read or not."""
+        if self._taken:
+            yield self.passage()
+        with suppress(OSError):
+            descriptor = (
+                os.open(self.path, _FLAGS) if self._descriptor is None and self.path else self._descriptor
+            )
+            if descriptor is None:
+                return
             try:
-                descriptor = os.open(self.path, _FLAGS)
-            except OSError:
-                return Passage(self.name, 0, b"", b"", 0)
-            try:
-                return Passage(self.name, 0, os.pread(descriptor, FINGERPRINT_BYTES, 0), b"", 0)
+                size = os.fstat(descriptor).st_size
+                head = os.pread(descriptor, FINGERPRINT_BYTES, self._origin)
+                start = max(size - _MARK_BYTES, 0)
+                yield Passage(self._origin, head, os.pread(descriptor, size - start, start), size)
             finally:
-                os.close(descriptor)
-        return Passage(self.name, self._origin, self._head, self._mark, self._taken)
+                if descriptor != self._descriptor:
+                    os.close(descriptor)
 
     def state(self, *, follow: bool) -> SourceState:
         """How the file fares. May be called from any thread."""
@@ -204,7 +219,7 @@ class Reader:
 
     # -- opening and letting go
 
-    def open(self) -> os.stat_result:
+    def open(self) -> int:
         """Take hold of the file if need be, and look at it. Raises OSError and MovedError."""
         if self._descriptor is None:
             if self.path is None:
@@ -215,7 +230,7 @@ class Reader:
             self.close()
             raise MovedError
         self.status = status
-        return status
+        return self._descriptor
 
     def close(self) -> None:
         """Let go of the descriptor; `open` takes it again."""
@@ -241,6 +256,8 @@ class Reader:
             self.status = found.status
             if self._problem:
                 self._seen = None
+        elif self._descriptor is not None:
+            self.status = os.fstat(self._descriptor)
         if was_current and not self.current:
             self.quiet_since = now
 
@@ -249,10 +266,11 @@ class Reader:
         self._begin(self.last_path)
 
     def take_over(self, other: Reader) -> None:
-        """Go on in this file, which begins with all that `other` read, where `other` stopped. Raises OSError."""
-        self.open()
-        assert self._descriptor is not None
-        self._packing = packing_of(os.pread(self._descriptor, 4, 0))
+        """Go on where `other` stopped, in this file, which begins with all that `other` read.
+
+        Raises OSError and MovedError.
+        """
+        self._packing = packing_of(os.pread(self.open(), 4, 0))
         self.name, self.stream, self._slicer = other.name, other.stream, other._slicer
         self._origin, self._taken = other._origin, other._taken
         self._head, self._mark = other._head, other._mark
@@ -273,9 +291,7 @@ class Reader:
     def examine(self) -> str:
         """Why the file cannot be read, as a sentence; empty when it can, as far as its first bytes tell."""
         try:
-            self.open()
-            if self._descriptor is not None:
-                self._judge(self._descriptor)
+            self._judge(self.open())
         except OSError as error:
             self.fail(error)
         except MovedError:
@@ -319,8 +335,8 @@ class Reader:
         if origin > self._taken:
             self._origin = self._taken = origin
             self.note = (
-                f"{self.name} begins with {origin} zero bytes, as when a file is emptied under a writer that does "
-                "not append; they are left out."
+                f"{self.name} begins with {origin} zero bytes, as when a file is emptied under a writer that "
+                "does not append; they are left out."
             )
         return True
 
@@ -332,7 +348,7 @@ class Reader:
             yield from self._take(data)
 
     def _block(self, descriptor: int, size: int) -> int:
-        """How much to read at once: all, or what ends with a line and fills a slice, so as to copy nothing."""
+        """How much to read at once: all, or what fills a slice and ends with a line, so as to copy nothing."""
         room = self._slicer.room
         if size - self._taken <= room:
             return size - self._taken
@@ -350,8 +366,8 @@ class Reader:
         self._packed_taken = unpacked.position
         if unpacked.complaint:
             self._complaint = (
-                f"{self.name} {unpacked.complaint}; its whole lines are read, {self._slicer.rest} bytes of an "
-                "unfinished one are left out. Copy it again from where it came."
+                f"{self.name} {unpacked.complaint}; its whole lines are read and"
+                f" {self._slicer.rest} bytes of an unfinished one left out. Copy it again from where it came."
             )
 
     def _take(self, data: bytes) -> Iterator[Slice]:

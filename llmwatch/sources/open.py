@@ -25,8 +25,8 @@ _STDIN = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 def open_paths(paths: Sequence[str], *, follow: bool, stdin: BinaryIO | None = None) -> Source:
     """One source for files, folders, globs, named pipes and standard input (`-`).
 
-    Raises UsageError for an empty path, and SourceError when none of the paths can be read; when some can, the
-    others are among `states()` with the status `error`. Followed files may appear later.
+    Raises UsageError for an empty path, and SourceError when none of the paths can be read; when some can,
+    the others are among `states()` with the status `error`. Followed files may appear later.
     """
     if not paths:
         raise UsageError("No path is given; name a file, a folder, a glob, or `-` for standard input.")
@@ -38,7 +38,7 @@ def open_paths(paths: Sequence[str], *, follow: bool, stdin: BinaryIO | None = N
             raise UsageError("A path is empty; name a file, a folder, a glob, or `-` for standard input.")
         try:
             if path in _STDIN:
-                streams.setdefault("-", _stdin(stdin))
+                streams.setdefault("-", _stdin(stdin, follow=follow))
             elif (watch := _watch(path, follow=follow)) is not None:
                 watches.append(watch)
             else:
@@ -67,10 +67,10 @@ def _together(
     return parts[0] if len(parts) == 1 and not troubles else MergedSource(parts, tuple(troubles))
 
 
-def _stdin(stream: BinaryIO | None) -> StreamSource:
+def _stdin(stream: BinaryIO | None, *, follow: bool) -> StreamSource:
     if stream is None and sys.stdin is None:
         raise SourceError("Standard input is closed; name a file instead of `-`.")
-    return StreamSource("-", stream if stream is not None else sys.stdin.buffer)
+    return StreamSource("-", stream if stream is not None else sys.stdin.buffer, follow=follow)
 
 
 def _watch(path: str, *, follow: bool) -> Watch | None:

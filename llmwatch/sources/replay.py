@@ -9,18 +9,14 @@ from pathlib import Path
 
 import orjson
 
-from llmwatch.errors import SourceError, UsageError
+from llmwatch.errors import UsageError
+from llmwatch.sources.discover import text_of
+from llmwatch.sources.recording import Recording
 from llmwatch.sources.source import Source, SourceState, SourceStatus
 from llmwatch.store.slice import SLICE_BYTES, Slice
 
 _TIMES = ("timestamp", "@timestamp", "time", "ts")
 """The keys that may hold a line's time."""
-
-_LOOK_AHEAD = 1 << 20
-"""Bytes in which the first time must stand for the recording's clock to be right before the first `read`."""
-
-_COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
-"""How compressed files begin → the tool."""
 
 
 class ReplaySource(Source):
@@ -36,38 +32,18 @@ class ReplaySource(Source):
     def __init__(self, path: Path, *, clock: Callable[[], datetime], speed: float = 1.0) -> None:
         if not (math.isfinite(speed) and 0 < speed <= 1_000_000):
             raise UsageError(f"--speed {speed:g} is not possible: give a number above 0, up to 1000000.")
-        self._path = path
+        self._recording = Recording(path)
+        self._stream = text_of(path.name)
         self._clock = clock
         self._speed = speed
         self._began: datetime | None = None
-        self._first: datetime | None = None
+        stamped = (_time(line) for line in self._recording.beginning.splitlines())
+        self._first = next((time for time in stamped if time is not None), None)
         self._due = timedelta(0)
         self._lines = 0
-        self._bytes = 0
         self._trouble = ""
         self._ended = False
         self._ahead = b""
-        self._open()
-
-    def _open(self) -> None:
-        """Open the file, and find its first time."""
-        try:
-            if self._path.exists() and not self._path.is_file():
-                raise UsageError(f"{self._path} is not a file: a replay plays one file.")
-            self._file = self._path.open("rb", buffering=_LOOK_AHEAD)
-            self._total = self._path.stat().st_size
-            beginning = self._file.read(_LOOK_AHEAD)
-            self._file.seek(0)
-        except OSError as error:
-            why = error.strerror or error
-            raise SourceError(
-                f"{self._path} cannot be read: {why}. Check its name and permissions."
-            ) from error
-        for magic, tool in _COMPRESSED.items():
-            if beginning.startswith(magic):
-                self._file.close()
-                raise UsageError(f"{self._path} is compressed: unpack it with {tool} -d first.")
-        self._first = next((time for line in beginning.splitlines() if (time := _time(line))), None)
 
     def now(self) -> datetime:
         """The recording's own time. It rests at the last line, and at a line that waits to be read."""
@@ -110,8 +86,7 @@ class ReplaySource(Source):
         first = self._lines + 1
         data = b"".join(lines)
         self._lines += len(lines)
-        self._bytes += len(data)
-        return Slice(str(self._path), self._path.name, first, data)
+        return Slice(self._recording.name, self._stream, first, data)
 
     def _next(self) -> bool:
         """Whether there is one more line: then `_ahead` is the line and `_due` its time in the recording."""
@@ -120,19 +95,22 @@ class ReplaySource(Source):
         if self._ended:
             return False
         try:
-            line = self._file.readline(SLICE_BYTES // 2)
+            line = self._recording.line(SLICE_BYTES // 2)
         except OSError as error:
-            self._trouble = f"{self._path} cannot be read further: {error.strerror or error}."
+            self._trouble = f"{self._recording.name} cannot be read further: {error.strerror or error}."
             return False
-        self._trouble = ""
-        self._ended = not line
+        self._trouble = self._recording.complaint
+        torn = bool(self._trouble) and not line.endswith(b"\n")
+        self._ended = not line or torn
+        if self._ended:
+            return False
         # A line without an end is the last one, or one longer than any log's, which goes on in pieces.
-        self._ahead = line if line.endswith(b"\n") or not line else line + b"\n"
+        self._ahead = line if line.endswith(b"\n") else line + b"\n"
         time = _time(line)
         if time is not None:
             self._first = self._first or time
             self._due = max(self._due, time - self._first)
-        return not self._ended
+        return True
 
     @property
     def ended(self) -> bool:
@@ -142,13 +120,14 @@ class ReplaySource(Source):
     def states(self) -> tuple[SourceState, ...]:
         """How the recording fares; its bytes tell how far it has come."""
         status: SourceStatus = "error" if self._trouble else "ended" if self._ended else "live"
-        return (SourceState(str(self._path), status, self._trouble, self._bytes, self._total),)
+        recording = self._recording
+        return (SourceState(recording.name, status, self._trouble, recording.position, recording.size),)
 
     def close(self) -> None:
         """Let go of the file."""
         self._ended = True
         self._ahead = b""
-        self._file.close()
+        self._recording.close()
 
 
 def _time(line: bytes) -> datetime | None:

@@ -23,15 +23,22 @@ _FLOWING_SECONDS = 0.01
 """How soon the next bytes of a stream that flows must come. A pipe holds 64 KiB: without this patience each
 call would give no more, however fast the writer is."""
 
+_WAKING_SECONDS = 0.2
+"""How often a call that reads to the end looks whether the source was closed meanwhile."""
+
 _GATHER_SECONDS = 0.25
 """How long one call gathers from a stream that flows without pause."""
 
 
 class StreamSource:
-    """Lines from a descriptor that cannot be read twice. One call of `read` gives at most one slice."""
+    """Lines from a descriptor that cannot be read twice."""
 
-    def __init__(self, name: str, stream: BinaryIO | int, *, endless: bool = False) -> None:
-        """`endless`: when all writers have left, wait for the next one, as for a followed named pipe."""
+    def __init__(self, name: str, stream: BinaryIO | int, *, follow: bool, endless: bool = False) -> None:
+        """With `follow`, `read` gives what is there; without, it goes on to the end of the stream.
+
+        `endless`: when all writers have left, the next one is waited for, as of a followed named pipe.
+        """
+        self._follow = follow
         self._name = name
         self._file = None if isinstance(stream, int) else stream
         self._descriptor = stream if isinstance(stream, int) else _descriptor_of(stream)
@@ -44,6 +51,7 @@ class StreamSource:
         self._more = False
         self._problem = ""
         self._deserted = False
+        self._patience = 0 if follow else _WAKING_SECONDS
         self._poll: select.poll | None = None
         if self._descriptor is not None:
             mode = os.fstat(self._descriptor).st_mode
@@ -57,10 +65,11 @@ class StreamSource:
     def of_pipe(cls, path: str, *, follow: bool) -> StreamSource:
         """A named pipe or character device. Raises OSError. Opening waits for no writer."""
         endless = follow and not path.startswith(("/dev/fd/", "/proc/"))
-        return cls(text_of(path), os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), endless=endless)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        return cls(text_of(path), descriptor, follow=follow, endless=endless)
 
     def read(self) -> Iterator[Slice]:
-        """What has come since the last call; of a pipe at most one slice."""
+        """What has come since the last call, of a followed pipe at most one slice; else all until the end."""
         while not self._ended:
             data = self._gather()
             self._bytes += len(data)
@@ -70,7 +79,7 @@ class StreamSource:
                     yield piece
             if self._deserted:
                 yield from self.finish()
-            if self._waits:
+            if self._waits and self._follow:
                 return
 
     def finish(self) -> Iterator[Slice]:
@@ -117,7 +126,7 @@ class StreamSource:
         until = time.monotonic() + _GATHER_SECONDS
         self._more = self._deserted = False
         try:
-            while room and self._ready(_FLOWING_SECONDS if parts else 0):
+            while room and self._ready(_FLOWING_SECONDS if parts else self._patience):
                 data = self._take(min(_BLOCK_BYTES, room) if self._waits else room)
                 if not data:
                     self._ended = not self._endless

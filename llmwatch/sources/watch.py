@@ -33,7 +33,7 @@ class Watch(Protocol):
     lists: bool
     """Whether new files show only in a listing, so that one is due every second."""
     seen: Identity | int | None
-    """What the last `find` met at the path: a file or the number of an error; None when only a listing tells."""
+    """What the last `find` met at the path: a file or an error's number; None when only a listing tells."""
     trouble: SourceState | None
     """Why the last `find` came back without what was asked for."""
 
@@ -55,8 +55,8 @@ class FileWatch:
         self.seen: Identity | int | None = None
         self._was_there = False
         old = rotations_of(path) if follow else []
-        self._old = {one.identity: one.status.st_mtime_ns for one in old}
-        self._newest_old = max(self._old.values(), default=-1)
+        self._met = {one.identity: one.status.st_mtime_ns for one in old}
+        self._newest_old = max(self._met.values(), default=-1)
 
     def find(self, known: Container[Identity]) -> list[Found]:
         """The file, behind those of its rotations that were written after it was first looked for."""
@@ -75,16 +75,15 @@ class FileWatch:
         return found
 
     def _newer_rotations(self, known: Container[Identity]) -> list[Found]:
+        """Those being read, and those not met before whose last write, which compression keeps, is newer."""
         rotations = rotations_of(self.path)
-        for place in range(len(rotations) - 1, -1, -1):
-            if rotations[place].identity in known:
-                return rotations[place:]  # what was read until now, and what was written after it
-        return [one for one in rotations if self._is_newer(one)]
+        being_read = [one for one in rotations if one.identity in known]
+        self._met.update((one.identity, one.status.st_mtime_ns) for one in being_read)
+        return [one for one in rotations if one in being_read or self._is_newer(one)]
 
     def _is_newer(self, one: Found) -> bool:
-        """Judged by the time of the last write, which compression keeps."""
         written = one.status.st_mtime_ns
-        if self._old.get(one.identity) == written:
+        if self._met.get(one.identity) == written:
             return False
         return written > self._newest_old or (written == self._newest_old and not one.log.packed)
 
@@ -187,7 +186,7 @@ def missing(path: str) -> str:
     try:
         names = os.listdir(folder or ".")
     except OSError:
-        return f"{name} does not exist or cannot be reached, nor can its folder {text_of(folder)}; check the path."
+        return f"{name} does not exist, or its folder {text_of(folder)} cannot be listed; check the path."
     near = difflib.get_close_matches(last, names, n=1)
     if near:
         return f"{name} does not exist; did you mean {text_of(os.path.join(folder, near[0]))}?"

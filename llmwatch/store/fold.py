@@ -24,17 +24,14 @@ if TYPE_CHECKING:
 _PART_LINES = 2_000_000
 """Lines folded in one statement when all are new: it bounds the memory of the grouping."""
 
-_CALL_LINE = ", ".join(
-    "l.rowid AS seq" if name == "seq" else f'l."{name}"'
-    for name in CallLine._fields
-)
+_CALL_LINE = ", ".join("l.rowid AS seq" if name == "seq" else f'l."{name}"' for name in CallLine._fields)
 
 _GROUPED = """
 SELECT request_id, min(seq) AS first_seq, min(slice_id) AS slice_id, min(stream_id) AS stream_id,
     max(dialect) AS dialect,
     count(*) AS lines, min(time) AS first_seen, max(time) AS last_seen,
     count_if(kind = 'end') > 0 AS ended,
-    max("user") AS "user", max(requested_model) AS requested_model, max(model) AS model, max(provider) AS provider,
+    max(caller) AS "user", max(requested_model) AS requested_model, max(model) AS model, max(provider) AS provider,
     max(path) AS path, coalesce(bool_or(chat), false) AS chat,
     count_if(kind IN ('model', 'usage')) > 0 AS modelled,
     count_if(kind = 'usage' AND coalesce(http_status, 0) < 400) > 0 AS answered,
@@ -47,8 +44,8 @@ SELECT request_id, min(seq) AS first_seq, min(slice_id) AS slice_id, min(stream_
     coalesce(min(error) FILTER (failure = 'error'), min(error)) AS error,
     coalesce(min(error_type) FILTER (failure = 'error'), min(error_type)) AS error_type,
     count_if(kind = 'start') > 1 OR count_if(kind = 'end') > 1 OR count_if(kind = 'usage') > 1
-        OR coalesce(min("user") <> max("user"), false)
-        OR (count("user") > 0 AND count_if(identified AND "user" IS NULL) > 0)
+        OR coalesce(min(caller) <> max(caller), false)
+        OR (count(caller) > 0 AND count_if(identified AND kind IN ('start', 'model', 'usage', 'end') AND caller IS NULL) > 0)
         OR coalesce(min(model) <> max(model), false)
         OR coalesce(min(time) FILTER (kind = 'start') > min(time), false)
         OR coalesce(max(time) FILTER (kind = 'end') < max(time), false) AS overlapping
@@ -112,14 +109,13 @@ class Fold:
     def _fold_lines(self, condition: str) -> None:
         execute = self._connection.execute
         execute(
-            "CREATE OR REPLACE TEMP TABLE grouped AS WITH new_lines AS ("  # noqa: S608
-            f"SELECT rowid AS seq, * FROM lines WHERE {condition} AND kind IS NOT NULL AND request_id IS NOT NULL"
+            "CREATE OR REPLACE TEMP TABLE grouped AS WITH new_lines AS ("
+            "SELECT rowid AS seq, *, CASE WHEN kind IN ('start', 'model', 'usage', 'end') THEN \"user\" END AS caller "
+            f"FROM lines WHERE {condition} AND kind IS NOT NULL AND request_id IS NOT NULL"
             f") {_GROUPED}"
         )
         names = ", ".join(f'"{name}"' for name in FOLDED_COLUMNS)
-        execute(
-            f"CREATE OR REPLACE TEMP TABLE folded AS SELECT {names} FROM grouped WHERE NOT overlapping"  # noqa: S608
-        )
+        execute(f"CREATE OR REPLACE TEMP TABLE folded AS SELECT {names} FROM grouped WHERE NOT overlapping")
         if self._count("SELECT count(*) FROM grouped WHERE overlapping"):
             self._fold_overlapping(condition)
         execute(f"CREATE OR REPLACE TEMP TABLE finished AS {_FINISHED}")
@@ -129,10 +125,10 @@ class Fold:
             c.stream_id, c.dialect, c.lines, c.first_seen, c.last_seen, c."user", c.requested_model, c.model, c.provider,
             c.region, c.path, c.reached_model, c.status, c.http_status, c.latency_ms, c.input_tokens,
             c.cache_read_tokens, c.cache_write_tokens, c.output_tokens,
-            NOT c.metered AND (c.status = 'ok' OR c.answered), {COST}, p.price_source,
+            c.reached_model AND NOT c.metered AND (c.status = 'ok' OR c.answered), {COST}, p.price_source,
             CASE WHEN c.status IN ('error', 'aborted') THEN c.error END,
             CASE WHEN c.status IN ('error', 'aborted') THEN coalesce(c.error_type, 'HTTP ' || c.http_status) END
-            FROM finished c LEFT JOIN prices p ON {SAME_PRICE}"""  # noqa: S608
+            FROM finished c LEFT JOIN prices p ON {SAME_PRICE}"""
         )
 
     def _fold_overlapping(self, condition: str) -> None:
@@ -140,11 +136,12 @@ class Fold:
         import orjson
 
         rows = b"".join(
-            orjson.dumps(row, option=orjson.OPT_NAIVE_UTC) + b"\n" for row in self._overlapping_calls(condition)
+            orjson.dumps(row, option=orjson.OPT_NAIVE_UTC) + b"\n"
+            for row in self._overlapping_calls(condition)
         )
         files = ", ".join(quoted(file) for file in self._scratch.put(rows, "overlapping"))
         self._connection.execute(
-            f"INSERT INTO folded SELECT * FROM read_json([{files}], format = 'newline_delimited', "  # noqa: S608
+            f"INSERT INTO folded SELECT * FROM read_json([{files}], format = 'newline_delimited', "
             f"columns = {FOLDED_COLUMNS!r})"
         )
 

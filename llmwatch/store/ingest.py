@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from llmwatch.dialects.dialect import CANONICAL_COLUMNS, Dialect, quoted
 from llmwatch.dialects.registry import DIALECTS
-from llmwatch.store.lenient import repair
+from llmwatch.store.lenient import BOM, repair
 
 if TYPE_CHECKING:
     import duckdb
@@ -75,7 +75,7 @@ class Ingest:
             return 0
         lines = data.split(b"\n")
         not_understood = [(int(seq), lines[int(seq) - first_seq]) for (seq,) in places]
-        not_blank = [(seq, line) for seq, line in not_understood if line.strip()]
+        not_blank = [(seq, line) for seq, line in not_understood if line.removeprefix(BOM).strip()]
         repaired = [(seq, line, repair(line)) for seq, line in not_blank]
         objects = [(seq, line, value) for seq, line, value in repaired if value is not None]
         known = self._offer([(seq, value) for seq, _, value in objects])
@@ -101,10 +101,10 @@ class Ingest:
         self._connection.execute("CREATE OR REPLACE TEMP TABLE places (ordinal BIGINT, seq BIGINT)")
         for batch in _batches(list(places.items())):
             values = ", ".join(f"({ordinal}, {seq})" for ordinal, seq in batch)
-            self._connection.execute(f"INSERT INTO places VALUES {values}")  # noqa: S608
+            self._connection.execute(f"INSERT INTO places VALUES {values}")
         assignments = ", ".join(f'"{name}" = r."{name}"' for name in CANONICAL_COLUMNS)
         self._connection.execute(
-            f"UPDATE lines SET {assignments} "  # noqa: S608
+            f"UPDATE lines SET {assignments} "
             "FROM repaired r JOIN places p ON p.ordinal = r.rowid WHERE lines.rowid = p.seq"
         )
         return set(places.values())
@@ -117,16 +117,14 @@ class Ingest:
                 for value in (seq, reason, line[:_REJECTED_BYTES].decode("utf-8", "backslashreplace"))
             ]
             self._connection.execute(
-                f"INSERT INTO rejected_lines VALUES {', '.join(['(?, ?, ?)'] * len(batch))}",  # noqa: S608
+                f"INSERT INTO rejected_lines VALUES {', '.join(['(?, ?, ?)'] * len(batch))}",
                 parameters,
             )
 
 
 def _reader(files: Sequence[str], columns: object, options: str = "") -> str:
     names = ", ".join(quoted(file) for file in files)
-    return (
-        f"read_json([{names}], format = 'newline_delimited', columns = {columns!r}, ignore_errors = true{options})"
-    )
+    return f"read_json([{names}], format = 'newline_delimited', columns = {columns!r}, ignore_errors = true{options})"
 
 
 def _batches(items: Sequence[Item], size: int = 1000) -> Iterable[Sequence[Item]]:

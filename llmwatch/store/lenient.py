@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import json
 
-_BOM = codecs.BOM_UTF8
+BOM = codecs.BOM_UTF8
 
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:
@@ -31,7 +31,7 @@ def _first_wins(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def repair(line: bytes) -> bytes | None:
     """`line` as a JSON object that the reader accepts, or None if it is not a JSON object by any reading."""
-    text = line.removeprefix(_BOM).strip().decode("utf-8", "llmwatch.escaped")
+    text = line.removeprefix(BOM).strip().decode("utf-8", "llmwatch.escaped")
     if not text.startswith("{"):
         return None
     try:

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+_CLOCK_TOLERANCE = timedelta(milliseconds=3)
+"""A duration is logged in whole milliseconds, cut off, and its clock is read a moment after the start is logged."""
+
 
 class Tokens(NamedTuple):
     """The disjoint token columns; None is unknown."""
@@ -59,8 +62,8 @@ class CallLine(NamedTuple):
 
     @property
     def names_caller(self) -> bool:
-        """Starts and ends always do, even those that name nobody."""
-        return self.identified or self.kind in ("start", "end")
+        """Starts and ends always do, even those that name nobody; other events speak of other people too."""
+        return self.kind in ("start", "end") or (self.identified and self.kind in ("model", "usage"))
 
 
 @dataclass(slots=True)
@@ -110,6 +113,8 @@ class _Fold:
         """Lines that name a model and no caller, written in one breath, whose call is not known yet."""
         self._responses: list[CallLine] = []
         """Usage without a caller: it belongs to the caller on the next line."""
+        self._unsure: list[CallLine] = []
+        """Usage that may be of several calls of its caller: it goes to the one that ends next."""
         self._errors: list[CallLine] = []
         """Errors without a caller: they belong to a call that ends soon."""
 
@@ -147,6 +152,10 @@ class _Fold:
         self._hand(self._responses, call)
         if line.kind == "end":
             self._hand(self._errors, call)
+            self._hand_unsure(call)
+        elif line.kind == "usage" and call.ambiguous:
+            self._unsure.append(line)
+            return
         call.add(line)
 
     def _take_unidentified(self, line: CallLine) -> None:
@@ -172,7 +181,7 @@ class _Fold:
         if line.kind == "usage":
             candidates = self._could_have_used(line, candidates) or self._ended_without_usage(line)
         elif line.kind == "model":
-            candidates = [call for call in candidates if not call.forwarded] or candidates
+            candidates = _could_be_sent_to(line.model, candidates) or candidates[::-1]
         if not candidates:
             call = next((call for call in calls if not call.identified), None)
             if call is None:
@@ -203,21 +212,35 @@ class _Fold:
             if call.end is not None and call.user == line.user and call.usage is None and not _failed(call)
         ]
 
-    def _unlikeliness(self, call: OverlappingCall, end: CallLine) -> tuple[bool, timedelta]:
-        """How badly a call fits its end line: by the model of the response before it, then by its duration."""
-        other_model = any(response.model not in (None, call.model) for response in self._responses if call.model)
+    def _unlikeliness(self, call: OverlappingCall, end: CallLine) -> tuple[bool, bool, bool, timedelta]:
+        """How badly a call fits its end line.
+
+        By the model of the response just before it, by the time it took, by whether its usage has come.
+        """
+        other_model = any(
+            response.model not in (None, call.model) for response in self._responses if call.model
+        )
         if call.started is None or end.time is None or end.latency_ms is None:
-            return other_model, timedelta.max
-        return other_model, abs(end.time - call.started - timedelta(milliseconds=end.latency_ms))
+            return other_model, True, call.usage is None, timedelta.max
+        off = abs(end.time - call.started - timedelta(milliseconds=end.latency_ms))
+        return other_model, off > _CLOCK_TOLERANCE, call.usage is None, off
+
+    def _hand_unsure(self, call: OverlappingCall) -> None:
+        """The oldest usage its caller could have had, if the call has none of its own."""
+        usage = next((line for line in self._unsure if line.user == call.user), None)
+        if usage is not None and call.ambiguous and call.usage is None:
+            self._unsure.remove(usage)
+            call.add(usage)
 
     def _place_block(self) -> None:
         """Give the lines that name a model to the one call they can be of; else to one that has none yet."""
         if not self._block:
             return
         open_calls = self._open(self._block[0])
-        unrouted = [call for call in open_calls if call.model is None and not call.forwarded]
-        candidates = open_calls if len(open_calls) == 1 else unrouted
-        if len(candidates) == 1:
+        candidates = (
+            open_calls if len(open_calls) == 1 else _could_be_sent_to(self._block[-1].model, open_calls)
+        )
+        if candidates and len({call.user for call in candidates}) == 1:
             self._hand(self._block, candidates[0])
         elif candidates:
             nameless = [line._replace(model=None, requested_model=None) for line in self._block]
@@ -231,6 +254,14 @@ class _Fold:
     def _place_all(self) -> None:
         """Nothing more comes for these lines: tokens go to the one open call there is, else to nobody."""
         self._place_block()
+        for usage in self._unsure:
+            able = [
+                call
+                for call in self._calls
+                if call.ambiguous and call.usage is None and call.user == usage.user
+            ]
+            self._hand([usage], able[0] if able else self._owner(usage))
+        self._unsure.clear()
         for pending in (self._responses, self._errors):
             if pending:
                 open_calls = self._open(pending[0])
@@ -249,6 +280,12 @@ class _Fold:
             else:
                 call.add(line)
         pending.clear()
+
+
+def _could_be_sent_to(model: str | None, calls: Sequence[OverlappingCall]) -> list[OverlappingCall]:
+    """Calls that are not known to have gone to another model, the newest first: most are sent on at once."""
+    waiting = [call for call in calls if not call.forwarded and call.usage is None]
+    return [call for call in reversed(waiting) if call.model in (None, model)]
 
 
 def _failed(call: OverlappingCall) -> bool:

@@ -48,12 +48,12 @@ class PriceTable:
         keys = self._connection.execute(
             f"""SELECT DISTINCT c.provider, c.model, c.region, {_DAY}
             FROM finished c ANTI JOIN prices p ON {SAME_PRICE}
-            WHERE c.metered AND c.model IS NOT NULL AND c.provider IS NOT NULL"""  # noqa: S608
+            WHERE c.metered AND c.model IS NOT NULL AND c.provider IS NOT NULL"""
         ).fetchall()
         for provider, model, region, day in keys:
             price = self._resolver.resolve(PriceKey(provider, model, region, day)) or _UNPRICED
             *amounts, source = astuple(price)
             self._connection.execute(
-                f"INSERT INTO prices VALUES ({', '.join('?' * 14)})",  # noqa: S608
+                f"INSERT INTO prices VALUES ({', '.join('?' * 14)})",
                 [provider, model, region, day, *amounts, source or None],
             )

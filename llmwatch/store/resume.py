@@ -88,7 +88,9 @@ class Resume:
     def _stream(self, name: str) -> int:
         if name not in self._streams:
             self._streams[name] = len(self._streams)
-            self._connection.execute("INSERT INTO streams VALUES (?, ?, NULL, NULL)", [self._streams[name], name])
+            self._connection.execute(
+                "INSERT INTO streams VALUES (?, ?, NULL, NULL)", [self._streams[name], name]
+            )
         return self._streams[name]
 
 

@@ -123,6 +123,7 @@ class Store:
 
         Raises:
             UsageError: it does not parse, does not run, or is not a query.
+
         """
         import duckdb
 
@@ -130,8 +131,8 @@ class Store:
             try:
                 statements = cursor.extract_statements(sql)
                 if len(statements) != 1 or statements[0].type not in (
-                    duckdb.StatementType.SELECT_STATEMENT,
-                    duckdb.StatementType.EXPLAIN_STATEMENT,
+                    duckdb.StatementType.SELECT,
+                    duckdb.StatementType.EXPLAIN,
                 ):
                     raise UsageError("sql takes one SELECT; tables are events, calls and rejected")
                 cursor.execute("BEGIN TRANSACTION READ ONLY")
@@ -184,7 +185,9 @@ class Store:
                 f"{self._scratch.spill.parent}, where the store spills"
             ) from error
         except duckdb.IOException as error:
-            raise StoreError(f"the store cannot write to {self._scratch.spill.parent}: {_first_line(error)}") from error
+            raise StoreError(
+                f"the store cannot write to {self._scratch.spill.parent}: {_first_line(error)}"
+            ) from error
 
 
 def _open(settings: StoreSettings, scratch: Scratch) -> duckdb.DuckDBPyConnection:

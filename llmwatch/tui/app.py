@@ -13,7 +13,7 @@ from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
 from llmwatch.clean import clean
-from llmwatch.query.detail import Detail, UserDetail, ModelDetail, EventDetail
+from llmwatch.query.detail import EventDetail, ModelDetail, UserDetail
 from llmwatch.query.snapshot import Snapshot
 from llmwatch.tui.actions import ACTIONS, bindings
 from llmwatch.tui.feed import Feed
@@ -81,6 +81,7 @@ class MonitorApp(App[None], inherit_bindings=False):
         self.animation_level = "none"
         self.register_theme(LLMWATCH)
         self.theme = LLMWATCH.name
+        self.dialog: DetailScreen | None = None
         self.monitor = MonitorScreen(Header(feed.title, clock), clean(feed.title, 60))
 
     def get_default_screen(self) -> Screen[None]:
@@ -110,7 +111,8 @@ class MonitorApp(App[None], inherit_bindings=False):
     @on(MonitorScreen.Drilled)
     def _drill(self, message: MonitorScreen.Drilled) -> None:
         kind, key = message.kind, message.key
-        self.push_screen(DetailScreen(kind, message.name))
+        self.dialog = DetailScreen(kind, message.name)
+        self.push_screen(self.dialog)
         self.run_worker(
             lambda: self.feed.detail(kind, key),
             thread=True,
@@ -121,14 +123,14 @@ class MonitorApp(App[None], inherit_bindings=False):
 
     @on(Worker.StateChanged)
     def _detailed(self, message: Worker.StateChanged) -> None:
-        if not isinstance(self.screen, DetailScreen):
+        if self.dialog is None or not self.dialog.is_running:
             return
         if message.state is WorkerState.SUCCESS:
             found: object = message.worker.result
             if isinstance(found, (UserDetail, ModelDetail, EventDetail)):
-                self.screen.show(found)
+                self.dialog.show(found)
         elif message.state is WorkerState.ERROR:
-            self.screen.fail(clean(message.worker.error, 400))
+            self.dialog.fail(clean(message.worker.error, 400))
 
     def action_help(self) -> None:
         """Keys and columns."""

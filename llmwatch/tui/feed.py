@@ -23,7 +23,10 @@ class Feed(Protocol):
         ...
 
     def request(self, request: SnapshotRequest) -> None:
-        """The screen now shows this; the next snapshot follows at once. Returns without waiting for it."""
+        """The screen now shows this; the next snapshot follows at once. Returns without waiting for it.
+
+        The first may come before `start`. A request that differs in `after_seq` alone can wait for the next tick.
+        """
         ...
 
     def detail(self, kind: DetailKind, key: DetailKey) -> Detail:

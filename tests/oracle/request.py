@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Protocol
 
-from tests.oracle.fold import HUNG_UP, PATIENCE, Outcome
+from tests.oracle.call import HUNG_UP, PATIENCE, Outcome
 from tests.oracle.hostile import TEXTS
 from tests.oracle.tokens import Tokens
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.oracle.fold import Call
+    from tests.oracle.call import Call
     from tests.oracle.tokens import Tokens
 
 Price = Callable[[str | None, "Tokens"], Decimal | None]

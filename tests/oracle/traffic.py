@@ -50,7 +50,10 @@ ODD = (
 
 @dataclass
 class Simulation:
-    """Lines and their truth. `recipe` makes them again; `counters` has lines, events, malformed, unrecognised."""
+    """Lines and their truth; `recipe` makes them again.
+
+    `counters` has lines, events, malformed and unrecognised.
+    """
 
     recipe: str
     now: datetime

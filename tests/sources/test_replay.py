@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -118,7 +119,7 @@ def test_every_line_comes_once_in_order_and_on_time(
 
 
 def test_its_clock_is_the_recording_s(play: Play, clock: Clock) -> None:
-    data = b"banner\n" + at(0) + b"\n" + at(60) + b"\n" + at(90) + b"\n"
+    data = b"banner\n" + at(0) + b"\n" + at(60) + b"\n" + at(90) + b"\n" + at(7) + b"\n"
     source = play(data, speed=10)
     clock.time += timedelta(hours=1)
     assert source.now() == FIRST, "it stands until the first read"
@@ -192,12 +193,36 @@ def test_impossible_speeds_are_refused(tmp_path: Path, speed: float) -> None:
 def test_what_cannot_be_played_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"gone\.jsonl cannot be read: No such file"):
         ReplaySource(tmp_path / "gone.jsonl", clock=Clock())
-    with pytest.raises(UsageError, match="not a file"):
+    with pytest.raises(SourceError, match="not a file"):
         ReplaySource(tmp_path, clock=Clock())
-    packed = tmp_path / "router.jsonl.gz"
-    packed.write_bytes(gzip.compress(at(0)))
-    with pytest.raises(UsageError, match="gzip -d"):
-        ReplaySource(packed, clock=Clock())
+    archive = tmp_path / "router.zip"
+    archive.write_bytes(b"PK\x03\x04" + bytes(100))
+    with pytest.raises(SourceError, match=r"router\.zip is a zip archive"):
+        ReplaySource(archive, clock=Clock())
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
+def test_packed_recordings_play(play: Play, clock: Clock, pack: Callable[[bytes], bytes]) -> None:
+    packed = pack(at(0) + b"\n" + at(9) + b"\n")
+    source = play(packed)
+    assert source.now() == FIRST
+    assert released(source) == at(0) + b"\n"
+    clock.time += timedelta(seconds=9)
+    assert released(source) == at(9) + b"\n"
+    (state,) = source.states()
+    assert (state.status, state.bytes_read) == ("ended", len(packed))
+
+
+def test_a_packed_recording_that_is_cut_short_says_so(play: Play) -> None:
+    whole = b"".join(at(0, n=n) + b"\n" for n in range(400))
+    source = play(gzip.compress(whole)[:-60])
+    played = released(source)
+    assert whole.startswith(played)
+    assert played.endswith(b"}\n")
+    assert source.ended
+    (state,) = source.states()
+    assert state.status == "error"
+    assert "router.jsonl is cut short" in state.detail
 
 
 def test_closing_twice_is_safe(play: Play) -> None:

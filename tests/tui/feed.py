@@ -94,7 +94,7 @@ def table(
         value = (key or "") if sort == "key" else getattr(rows[key], sort)
         return value is not None, value
 
-    keys = sorted(rows, key=order, reverse=descending)  # type: ignore[arg-type]
+    keys = sorted(rows, key=order, reverse=descending)
     return Table((by,), tuple(TableRow((key,), rows[key]) for key in keys[:limit]), len(rows), totals)
 
 
@@ -146,7 +146,7 @@ def event(seq: int) -> EventRow:
     if seq % 3 == 0:
         return base
     if seq % 3 == 1:
-        counts = {"input_tokens": chance.randint(200, 9_000), "output_tokens": chance.randint(20, 2_000)}
+        tokens_in, tokens_out = chance.randint(200, 9_000), chance.randint(20, 2_000)
         return replace(
             base,
             kind="usage",
@@ -154,7 +154,8 @@ def event(seq: int) -> EventRow:
             model=model,
             cache_read_tokens=0,
             cache_write_tokens=0,
-            **counts,
+            input_tokens=tokens_in,
+            output_tokens=tokens_out,
         )
     return replace(
         base,
@@ -292,15 +293,15 @@ class FakeFeed:
                 row.request_id, row.user, row.model, "ok", 0.01234, "bundled", 812, 1_200, 0, 0, 340
             )
             return EventDetail(raw, same, call)
-        other = {name: usage(f"{key}{name}", 0.3) for name in (MODELS if kind == "user" else USERS)[:6]}
+        other: dict[str | None, Usage] = {
+            name: usage(f"{key}{name}", 0.3) for name in (MODELS if kind == "user" else USERS)[:6]
+        }
         errors = tuple(row for row in reversed(self.events) if row.error)[:20]
         slow = tuple(
             sorted((row for row in self.events if row.latency_ms), key=lambda row: -(row.latency_ms or 0))
         )[:20]
         made = UserDetail if kind == "user" else ModelDetail
-        return made(
-            key, table("model" if kind == "user" else "user", dict(other)), errors, slow, kpis(1).cost_usd
-        )
+        return made(key, table("model" if kind == "user" else "user", other), errors, slow, kpis(1).cost_usd)
 
     def stop(self) -> None:
         self.stopped = True

@@ -20,7 +20,8 @@ class EventPane(LineTable[EventRow]):
     """The newest events, always without a gap, in the order in which they were read."""
 
     def __init__(self, number: int) -> None:
-        super().__init__(EVENT_COLUMNS, lambda event: event.seq, id="events", classes="pane", follow=True)
+        super().__init__(EVENT_COLUMNS, lambda event: event.seq, id="events", follow=True)
+        self.add_class("pane")
         self._number = number
         self._buffer: tuple[EventRow, ...] = ()
         self._total = 0
@@ -84,8 +85,9 @@ class EventPane(LineTable[EventRow]):
         self.say()
 
     def find(self, wanted: Callable[[EventRow], bool], step: int) -> bool:
-        """Put the cursor on the next event that is wanted, going back from the newest when at its end."""
-        places = range(self.cursor + step, len(self.rows) if step > 0 else -1, step)
+        """Put the cursor on the next event that is wanted; after the last comes the first."""
+        size = len(self.rows)
+        places = ((self.cursor + step * away) % size for away in range(1, size + 1))
         found = next((index for index in places if wanted(self.rows[index])), None)
         if found is not None:
             self.select(found)

@@ -16,7 +16,8 @@ class UsagePane(LineTable[UsageLine]):
     """One row a user or a model, sorted by the store."""
 
     def __init__(self, dimension: str, number: int) -> None:
-        super().__init__(usage_columns(dimension), lambda line: line.key, id=f"{dimension}s", classes="pane")
+        super().__init__(usage_columns(dimension), lambda line: line.key, id=f"{dimension}s")
+        self.add_class("pane")
         self._dimension = dimension
         self._number = number
         self._groups: int | None = None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from typing import Any, NamedTuple
+
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.content import Content
@@ -11,7 +13,7 @@ from textual.screen import ModalScreen
 from llmwatch import units
 from llmwatch.clean import Clean, clean, join, literal
 from llmwatch.query.detail import CallRow, Detail, DetailKind, EventDetail, GroupDetail
-from llmwatch.query.snapshot import EventRow, Usage
+from llmwatch.query.snapshot import Usage
 from llmwatch.tui.actions import bindings
 from llmwatch.tui.panes.columns import EVENT_COLUMNS, UNKNOWN_NAME, usage_columns, usage_lines
 from llmwatch.tui.widgets.column import Cell, Column
@@ -30,7 +32,13 @@ _TEXT: tuple[Column[tuple[int, str]], ...] = (
     Column("text", "", "", lambda row, _now: Cell(clean(row[1], WRAP * 4)), width=20, right=False, room=2000),
 )
 
-Fact = tuple[str, Clean]
+
+class Fact(NamedTuple):
+    """Something to say of the row as a whole."""
+
+    name: str
+    value: Clean
+    style: str = "bold $foreground"
 
 
 class Facts(Line):
@@ -49,7 +57,7 @@ class Facts(Line):
         """As many to a line as fit."""
         lines: list[list[tuple[Clean, str]]] = [[]]
         room = cells
-        for name, value in self._facts:
+        for name, value, style in self._facts:
             needed = len(name) + 1 + width(value) + 3
             if lines[-1] and needed - 3 > room:
                 lines.append([])
@@ -58,7 +66,7 @@ class Facts(Line):
             shown = literal(cut(value, cells - len(name) - 1))
             lines[-1] += [
                 (literal(f"{name} "), "$foreground 55%"),
-                (shown, "bold $foreground"),
+                (shown, style),
                 (literal("   "), ""),
             ]
         return Content("\n").join(content(*line) for line in lines)
@@ -72,14 +80,15 @@ class DetailScreen(ModalScreen[None]):
     def __init__(self, kind: DetailKind, name: Clean) -> None:
         super().__init__()
         self._kind = kind
-        self._name = name
+        self._row = name
         other = "model" if kind == "user" else "user"
+        events = [column for column in EVENT_COLUMNS if column.key != kind]
         self.table = LineTable(usage_columns(other), lambda line: line.key, id="detail-table")
         self.raw = LineTable(_TEXT, lambda row: row[0], id="detail-raw", heading=False)
         self.errors = LineTable(
             EVENT_COLUMNS, lambda event: event.seq, id="detail-call" if kind == "event" else "detail-errors"
         )
-        self.slowest = LineTable(EVENT_COLUMNS, lambda event: event.seq, id="detail-slowest")
+        self.slowest = LineTable(events, lambda event: event.seq, id="detail-slowest")
         self.facts = Facts()
 
     def compose(self) -> ComposeResult:
@@ -97,10 +106,10 @@ class DetailScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         """Say what is being looked up."""
         dialog = self.query_one(".dialog")
-        dialog.border_title = content((literal(f"{self._kind} "), "$foreground 55%"), (self._name, "bold"))
+        dialog.border_title = content((literal(f"{self._kind} "), "$foreground 55%"), (self._row, "bold"))
         dialog.border_subtitle = content((literal("esc closes"), "$foreground 55%"))
-        self.facts.show([("", literal("looking it up …"))])
-        titles = {
+        self.facts.show([Fact("", literal("looking it up …"))])
+        titles: dict[LineTable[Any], str] = {
             self.table: "Models" if self._kind == "user" else "Users",
             self.errors: "Events of this call" if self._kind == "event" else "Newest errors",
             self.slowest: "Slowest",
@@ -111,7 +120,7 @@ class DetailScreen(ModalScreen[None]):
 
     def fail(self, reason: Clean) -> None:
         """Say why there is nothing."""
-        self.facts.show([("cannot look it up:", reason)])
+        self.facts.show([Fact("cannot look it up:", reason)])
 
     def show(self, detail: Detail) -> None:
         """Fill the parts."""
@@ -123,7 +132,9 @@ class DetailScreen(ModalScreen[None]):
     def _show_group(self, detail: GroupDetail) -> None:
         lines = usage_lines(detail.table)
         newest = [line.usage.last_seen for line in lines if line.usage.last_seen]
-        self.facts.show([*_usage_facts(detail.table.totals), ("spend", spark(detail.cost.points, 60))])
+        self.facts.show(
+            [*_usage_facts(detail.table.totals), Fact("spend", spark(detail.cost.points, 60), "$accent 80%")]
+        )
         self.table.set_rows(lines, max(newest, default=None))
         self.errors.empty = literal("no errors")
         self.slowest.empty = literal("no latencies known")
@@ -134,7 +145,7 @@ class DetailScreen(ModalScreen[None]):
         self.facts.show(
             _call_facts(detail.call)
             if detail.call
-            else [("call", literal("none: the line names no request"))]
+            else [Fact("call", literal("none: the line names no request"))]
         )
         self.errors.empty = literal("no other events")
         self.errors.set_rows(detail.events)
@@ -156,29 +167,29 @@ def raw_lines(raw: str | None) -> list[str]:
 
 def _usage_facts(usage: Usage) -> list[Fact]:
     return [
-        ("$", literal(units.price(usage.cost_usd))),
-        ("calls", literal(units.count(usage.requests))),
-        ("errors", literal(units.count(usage.errors))),
-        ("in", literal(units.tokens(usage.input_tokens))),
-        ("cache read", literal(units.tokens(usage.cache_read_tokens))),
-        ("cache write", literal(units.tokens(usage.cache_write_tokens))),
-        ("out", literal(units.tokens(usage.output_tokens))),
-        ("p50", literal(units.latency(usage.latency_p50_ms))),
-        ("p95", literal(units.latency(usage.latency_p95_ms))),
+        Fact("$", literal(units.price(usage.cost_usd))),
+        Fact("calls", literal(units.count(usage.requests))),
+        Fact("errors", literal(units.count(usage.errors))),
+        Fact("in", literal(units.tokens(usage.input_tokens))),
+        Fact("cache read", literal(units.tokens(usage.cache_read_tokens))),
+        Fact("cache write", literal(units.tokens(usage.cache_write_tokens))),
+        Fact("out", literal(units.tokens(usage.output_tokens))),
+        Fact("p50", literal(units.latency(usage.latency_p50_ms))),
+        Fact("p95", literal(units.latency(usage.latency_p95_ms))),
     ]
 
 
 def _call_facts(call: CallRow) -> list[Fact]:
     source = join([literal(" by "), clean(call.price_source)]) if call.price_source else literal("")
     return [
-        ("user", UNKNOWN_NAME if call.user is None else clean(call.user)),
-        ("model", UNKNOWN_NAME if call.model is None else clean(call.model)),
-        ("outcome", clean(call.outcome)),
-        ("cost", join([literal(units.price(call.cost_usd, "unknown")), source])),
-        ("took", literal(units.latency(call.latency_ms))),
-        ("in", literal(units.count(call.input_tokens))),
-        ("cache read", literal(units.count(call.cache_read_tokens))),
-        ("cache write", literal(units.count(call.cache_write_tokens))),
-        ("out", literal(units.count(call.output_tokens))),
-        ("request", clean(call.request_id or "–")),
+        Fact("user", UNKNOWN_NAME if call.user is None else clean(call.user)),
+        Fact("model", UNKNOWN_NAME if call.model is None else clean(call.model)),
+        Fact("outcome", clean(call.outcome)),
+        Fact("cost", join([literal(units.price(call.cost_usd, "unknown")), source])),
+        Fact("took", literal(units.latency(call.latency_ms))),
+        Fact("in", literal(units.count(call.input_tokens))),
+        Fact("cache read", literal(units.count(call.cache_read_tokens))),
+        Fact("cache write", literal(units.count(call.cache_write_tokens))),
+        Fact("out", literal(units.count(call.output_tokens))),
+        Fact("request", clean(call.request_id or "–")),
     ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
+from dataclasses import replace
 from typing import ClassVar
 
 from textual import on
@@ -11,6 +12,7 @@ from textual.containers import Container
 from textual.message import Message
 from textual.screen import Screen
 
+from llmwatch import units
 from llmwatch.clean import Clean, clean, join, literal
 from llmwatch.query.detail import DetailKey, DetailKind
 from llmwatch.query.snapshot import EventRow, Snapshot, SnapshotRequest
@@ -30,7 +32,10 @@ WIDE, HIGH, TALL = 120, 26, 36
 REPEATED = 500
 """Known events in one snapshot from which the feed is told to send only newer ones."""
 
-_FIND = {"error": (is_error, "error"), "bad": (is_bad, "line that was not understood")}
+_FIND: dict[str, tuple[Callable[[EventRow], bool], str]] = {
+    "error": (is_error, "error"),
+    "bad": (is_bad, "line that was not understood"),
+}
 
 
 class MonitorScreen(Screen[None], inherit_bindings=False):
@@ -62,9 +67,18 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         self._title = title
         self.notice, self.kpis, self.tabs = Notice(), KpiStrip(), TabBar(PANES)
         self.users, self.models, self.events = UsagePane("user", 1), UsagePane("model", 2), EventPane(3)
+        self.panes: dict[str, UsagePane | EventPane] = {
+            "users": self.users,
+            "models": self.models,
+            "events": self.events,
+        }
         self.snapshot: Snapshot | None = None
         self._paused_at: int | None = None
         self._zoomed = False
+        self._owed = False
+        """The person changed what is shown: the next snapshot is drawn even when the picture is held."""
+        self._finding: tuple[str, int] | None = None
+        """A search that waits for the events of a pane that was hidden."""
         self._active = "users"
         self._after_seq = -1
         self._request: SnapshotRequest | None = None
@@ -92,7 +106,7 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
     @property
     def pane(self) -> UsagePane | EventPane:
         """The pane with the focus, or the only one."""
-        return {"users": self.users, "models": self.models, "events": self.events}[self._active]
+        return self.panes[self._active]
 
     def on_resize(self) -> None:
         """What fits decides what is shown."""
@@ -102,7 +116,7 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         single = self.single
         self.set_class(single, "-single")
         self.set_class(self.size.height >= TALL, "-tall")
-        for name, pane in zip(PANES, (self.users, self.models, self.events), strict=True):
+        for name, pane in self.panes.items():
             pane.display = not single or name == self._active
         self.query_one("#groups").display = not single or self._active != "events"
         self.kpis.display = not (self._zoomed and self.size.height < HIGH)
@@ -123,6 +137,8 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
             after_seq=self._after_seq,
         )
         if request != self._request:
+            before = self._request and replace(self._request, after_seq=self._after_seq)
+            self._owed = self._owed or before != request
             self._request = request
             self.post_message(self.Wanted(request))
 
@@ -131,16 +147,21 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         self.snapshot = snapshot
         limit = self._request.event_limit if self._request else 0
         known = self.events.take(snapshot, limit)
+        if self._paused_at is not None and self._owed:
+            self._paused_at = snapshot.events_total
         self.header.held = None if self._paused_at is None else snapshot.events_total - self._paused_at
         self.header.show(snapshot)
         self.notice.show(snapshot)
-        if self._paused_at is None:
+        if self._paused_at is None or self._owed:
             self._draw(snapshot)
+        if self._finding is not None and self.events.rows:
+            self.call_after_refresh(self._find, *self._finding)
         if known >= REPEATED:
             self._after_seq = self.events.last_seq
             self._ask()
 
     def _draw(self, snapshot: Snapshot) -> None:
+        self._owed = False
         self.users.empty = self.models.empty = self.events.empty = self._empty(snapshot)
         self.kpis.show(snapshot.kpis)
         if self.users.display:
@@ -224,16 +245,18 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
 
     def action_find(self, what: str, step: int) -> None:
         """To the next event of a kind, in the events pane."""
-        wanted, noun = _FIND[what]
+        hidden = not self.events.display
         self.action_pane("events")
-        self.call_after_refresh(partial(self._find, wanted=wanted, noun=noun, step=step))
+        if hidden:
+            self._finding = (what, step)
+        else:
+            self._find(what, step)
 
-    def _find(self, *, wanted: object, noun: str, step: int) -> None:
-        del wanted
-        predicate = is_error if noun == "error" else is_bad
-        if not self.events.find(predicate, step):
-            where = "after this one" if step > 0 else "before this one"
-            self.notify(f"No {noun} {where}.", markup=False)
+    def _find(self, what: str, step: int) -> None:
+        wanted, noun = _FIND[what]
+        self._finding = None
+        if not self.events.find(wanted, step):
+            self.notify(f"No {noun} in the last {units.count(len(self.events.rows))} events.", markup=False)
 
     def action_copy(self) -> None:
         """The selected row's name, cleaned: a clipboard is pasted into shells."""

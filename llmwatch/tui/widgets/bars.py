@@ -76,12 +76,12 @@ class KeyBar(Line):
             del hints[-3]
         return hints
 
-    async def on_click(self, event: events.Click) -> None:
+    def on_click(self, event: events.Click) -> None:
         """Do what is under the pointer."""
         left = self.content_region.x - self.region.x
         for key, hint in self._fitting(self.content_size.width):
             right = left + len(key) + len(hint) + 1
             if left <= event.x < right:
                 action = next(action for action in ACTIONS if action.hint == hint)
-                await self.app.simulate_key(action.keys.split(",")[0])
+                self.app.simulate_key(action.keys.split(",")[0])
             left = right + 3

@@ -22,6 +22,9 @@ class Cell(NamedTuple):
     tone: Tone = "plain"
 
 
+RARE, EASE = 9, 8
+"""Columns of this rank come only when names have so many cells more than they need."""
+
 T = TypeVar("T")
 
 
@@ -49,8 +52,11 @@ class Column(Generic[T]):
 def place(columns: Sequence[Column[T]], cells: int) -> list[tuple[Column[T], int]]:
     """Which columns fit into so many cells, in their order, and how wide each is."""
     kept = list(columns)
-    while len(kept) > 1 and _needed(kept) > cells:
-        kept.remove(max(kept, key=lambda column: column.rank))
+    while len(kept) > 1:
+        last = max(kept, key=lambda column: column.rank)
+        if _needed(kept) + (EASE if last.rank >= RARE else 0) <= cells:
+            break
+        kept.remove(last)
     spare = max(0, cells - _needed(kept))
     widths = [min(column.width, cells) for column in kept]
     growing = [index for index, column in enumerate(kept) if column.room]

@@ -1,4 +1,4 @@
-"""The line that says whether what is on screen can be trusted: live or not, how late, how much was not understood."""
+"""The line that says whether to trust the screen: live or not, how late, how much was not understood."""
 
 from __future__ import annotations
 
@@ -116,7 +116,11 @@ class Header(Line):
             ("unpriced", totals.unpriced if totals else 0),
         ]
         return [
-            (literal(f"lag {units.age(lag)}"), "$foreground 55%"),
+            *(
+                []
+                if overall(snapshot.sources) == "ended"
+                else [(literal(f"lag {units.age(lag)}"), "$foreground 55%")]
+            ),
             (literal(f"bad {units.count(bad)}"), "bold $text-warning" if bad else "$foreground 55%"),
             *(
                 (literal(f"{word} {units.count(number)}"), "$text-warning")

@@ -1,7 +1,7 @@
 """The one table: rows of cleaned cells, drawn line by line.
 
-Only the lines on screen are ever built, so a repaint costs the same with fifty rows and with a hundred thousand.
-Textual's `DataTable` rebuilds every cell for a change to one, and takes markup from any `str`.
+Only the lines on screen are ever built, so a repaint costs the same with fifty rows and with a hundred
+thousand. Textual's `DataTable` rebuilds every cell for a change to one, and takes markup from any `str`.
 """
 
 from __future__ import annotations
@@ -86,12 +86,11 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         columns: Sequence[Column[R]],
         key: Callable[[R], Hashable],
         *,
-        id: str | None = None,  # noqa: A002 (Textual's name)
+        id: str,  # noqa: A002 (Textual's name)
         follow: bool = False,
         heading: bool = True,
-        classes: str | None = None,
     ) -> None:
-        super().__init__(id=id, classes=classes)
+        super().__init__(id=id)
         self.columns = tuple(columns)
         self._key_of = key
         """Gives what stays a row's own while its figures change."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
-from llmwatch.clean import Clean, join, literal
+from llmwatch.clean import Clean, literal
 
 ELLIPSIS = "…"
 NOTHING = literal("")
@@ -50,11 +50,6 @@ def spread(left: list[tuple[Clean, str]], right: list[tuple[Clean, str]], cells:
         room -= width(shown)
     gap = max(0, cells - taken - sum(width(piece) for piece, _ in kept))
     return content(*kept, (literal(" " * gap), ""), *right)
-
-
-def label(*parts: Clean) -> Clean:
-    """Pieces as one, without anything between."""
-    return join(parts)
 
 
 def _text(text: Clean) -> str:

@@ -1,0 +1,106 @@
+"""The store's SQL and the plain Python fold, on traffic whose truth is known by construction."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import TypeVar
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.oracle.fold import Call, fold
+from tests.oracle.request import TrueCall
+from tests.oracle.tokens import Tokens
+from tests.oracle.traffic import Simulation, simulate
+from tests.store.helpers import calls_of, feed, opened
+
+SAMPLE = Path(__file__).parent.parent / "data" / "router-sample.jsonl"
+
+AnyCall = TypeVar("AnyCall", Call, TrueCall)
+
+days = st.builds(
+    simulate,
+    seed=st.integers(0, 2**32),
+    requests=st.integers(1, 80),
+    hostility=st.sampled_from((0.0, 0.1, 0.5, 1.0)),
+)
+thorough = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def stored(day: Simulation) -> list[Call]:
+    with opened() as store:
+        feed(store, day.lines_by_stream)
+        return calls_of(store, day.now)
+
+
+def sums(calls: list[Call] | list[TrueCall], *by: str) -> dict[tuple[object, ...], Tokens]:
+    totals: dict[tuple[object, ...], Tokens] = {}
+    for call in calls:
+        if call.tokens.known:
+            key = tuple(_storable(getattr(call, name)) for name in by)
+            totals[key] = totals.get(key, Tokens()) + call.tokens
+    return totals
+
+
+def _storable(value: object) -> object:
+    """A lone surrogate cannot be UTF-8: the store has the text of its escape."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+
+
+@thorough
+@given(days)
+def test_each_person_gets_exactly_their_tokens(day: Simulation) -> None:
+    assert sums(stored(day), "user") == sums(day.truth, "user")
+
+
+@thorough
+@given(days)
+def test_each_model_gets_exactly_its_tokens_unless_the_log_cannot_tell(day: Simulation) -> None:
+    unsure = {_storable(call.user) for call in day.truth if "model" in call.ambiguous}
+    found = [call for call in stored(day) if call.user not in unsure]
+    true = [call for call in day.truth if _storable(call.user) not in unsure]
+    assert sums(found, "user", "model") == sums(true, "user", "model")
+
+
+@thorough
+@given(days)
+def test_calls_that_nothing_overlapped_are_what_they_were(day: Simulation) -> None:
+    fields = (
+        "outcome",
+        "status",
+        "latency_ms",
+        "tokens",
+        "unmetered",
+        "reached_model",
+        "first_seen",
+        "last_seen",
+    )
+    found, true = _by_asker(stored(day)), _by_asker(day.truth)
+    assert {asker: len(calls) for asker, calls in found.items()} == {
+        asker: len(calls) for asker, calls in true.items()
+    }
+    for asker, calls in true.items():
+        unsure = frozenset[str]().union(*(call.ambiguous for call in calls))
+        if not any(call.crowded for call in calls):
+            sure = [name for name in fields if name not in unsure]
+            assert _shown(found[asker], sure) == _shown(calls, sure)
+
+
+def test_the_sample_is_what_a_plain_fold_makes_of_it() -> None:
+    lines = {"sample": SAMPLE.read_bytes().splitlines()}
+    with opened() as store:
+        feed(store, lines)
+        now = __import__("datetime").datetime(2026, 2, 27, 17, tzinfo=__import__("datetime").UTC)
+        assert Counter(calls_of(store, now)) == Counter(fold(lines, now).calls)
+
+
+def _by_asker(calls: list[AnyCall]) -> dict[tuple[object, ...], list[AnyCall]]:
+    askers = defaultdict(list)
+    for call in calls:
+        askers[call.stream, _storable(call.request_id), _storable(call.user)].append(call)
+    return askers
+
+
+def _shown(calls: list[Call] | list[TrueCall], names: list[str]) -> Counter[tuple[object, ...]]:
+    return Counter(tuple(getattr(call, name) for name in names) for call in calls)

@@ -1,0 +1,70 @@
+"""The monitor on a fake feed, with a clock that stands still."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+from textual.pilot import Pilot
+
+from llmwatch.tui.app import MonitorApp
+from tests.tui.feed import FakeFeed
+
+WIDE, SMALL = (140, 40), (80, 24)
+
+
+@dataclass
+class Stage:
+    """An app that runs, and what drives it."""
+
+    app: MonitorApp
+    feed: FakeFeed
+    pilot: Pilot[None]
+
+    async def press(self, *keys: str) -> None:
+        """Press keys, and let everything they cause happen."""
+        await self.pilot.press(*keys)
+        await self.settle()
+
+    async def tick(self) -> None:
+        """Let a snapshot arrive."""
+        self.feed.tick()
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Let messages and workers come to rest."""
+        await self.app.workers.wait_for_complete()
+        await self.pilot.pause()
+        await self.pilot.pause()
+
+    def lines(self) -> list[str]:
+        """The text on screen, as a terminal gets it."""
+        update = self.app.screen._compositor.render_strips()
+        return [strip.text for strip in update]
+
+    def notices(self) -> list[str]:
+        """What the app said in passing."""
+        return [notice.message for notice in self.app._notifications]
+
+    def text(self) -> str:
+        """All of it."""
+        return "\n".join(self.lines())
+
+
+Start = Callable[..., AbstractAsyncContextManager[Stage]]
+
+
+@pytest.fixture
+def start() -> Start:
+    @asynccontextmanager
+    async def started(feed: FakeFeed | None = None, size: tuple[int, int] = WIDE) -> AsyncIterator[Stage]:
+        feed = feed or FakeFeed()
+        app = MonitorApp(feed, clock=lambda: 0.0)
+        async with app.run_test(size=size) as pilot:
+            stage = Stage(app, feed, pilot)
+            await stage.settle()
+            yield stage
+
+    return started
