@@ -16,7 +16,7 @@ LIMIT = 256
 """The most characters a cell or a field shows."""
 
 COMBINING_RUN = 3
-"""Combining marks kept on one character. Written languages need no more; a flood climbs over its neighbours."""
+"""Combining marks kept on one character. Languages need no more; a flood climbs over its neighbours."""
 
 _INVISIBLE = frozenset(
     {

@@ -33,6 +33,10 @@ _LEAST_LIKENESS = 64
 """How many bytes must be the same before a new file at an old name is taken for the old one, copied there."""
 
 
+_LOSSES = 16
+"""How many files that were gone before they were read to their end are told of."""
+
+
 class FileSource:
     """Reads the files that a set of watches stands for: each byte once, whatever they are renamed to.
 
@@ -50,6 +54,7 @@ class FileSource:
         self._open: OrderedDict[Reader, None] = OrderedDict()
         self._past: deque[_Past] = deque(maxlen=_REMEMBERED)
         self._copies: dict[Identity, _Copy] = {}
+        self._lost: tuple[SourceState, ...] = ()
         self._listed_at = float("-inf")
         self._made = 0
         self._stale = True
@@ -96,8 +101,8 @@ class FileSource:
                 for reader in readers
                 if reader.watch == index and (reader.path is not None or reader.note or reader.problem)
             ]
-        states += [copy.state for copy in self._copies.values() if copy.detail]
-        return tuple(states)
+        states += [copy.state for copy in tuple(self._copies.values()) if copy.detail]
+        return (*states, *self._lost)
 
     def close(self) -> None:
         """Let go of all files."""
@@ -128,14 +133,14 @@ class FileSource:
         for path, expected in dict(looks).items() if self._follow else ():
             seen, status = glance(path)
             moved = moved or seen != expected
-            reader = None if isinstance(seen, int) else self._readers.get(seen)
+            reader = None if isinstance(seen, int) or moved else self._readers.get(seen)
             if reader is not None and status is not None:
                 reader.status = status
                 moved = moved or reader.seems_emptied
         by_time = (
             any(watch.lists for watch in self._watches)
             or len(self._readers) > OPEN_FILES
-            or any(reader.problem for reader in self._ordered)
+            or any(reader.out_of_reach for reader in self._ordered)
         )
         if moved or (self._follow and by_time and now - self._listed_at >= LISTING_SECONDS):
             self._listed_at = now
@@ -147,8 +152,15 @@ class FileSource:
         for index, watch in enumerate(self._watches):
             for rank, one in enumerate(watch.find(self._readers)):
                 found.setdefault(one.identity, (index, rank, one))
-        for reader in self._readers.values():
-            _, rank, here = found.pop(reader.identity, (0, -1, None))
+        for identity, reader in tuple(self._readers.items()):
+            if identity in found and reader.differs_from(found[identity][2]):
+                del self._readers[identity]
+                if reader.taken:
+                    self._made += 1
+                    self._readers[-1, self._made] = reader
+                    reader.place(None, -1, now)
+                continue
+            _, rank, here = found.pop(identity, (0, -1, None))
             reader.place(here, rank, now)
         self._copies = {identity: copy for identity, copy in self._copies.items() if identity in found}
         for index, rank, one in sorted(found.values(), key=lambda entry: entry[2].log.packed):
@@ -173,7 +185,7 @@ class FileSource:
     def _predecessor(self, one: Found) -> Reader | None:
         """The file that is gone and goes on in this one: compressed, or copied and put in its place."""
         for old in self._readers.values():
-            if old.path is not None or old.taken < _LEAST_LIKENESS or old.log.base != one.log.base:
+            if old.path is not None or old.taken < _LEAST_LIKENESS or one.log.base not in old.bases:
                 continue
             compressed = one.log.packed and not old.is_open
             replaced = one.path == old.last_path and old.unlinked and old.all_read
@@ -209,21 +221,20 @@ class FileSource:
         copied, or was, in order to empty it.
         """
         packed = one.log.packed
-        for reader in tuple(self._readers.values()):
-            remark = ""
-            if packed and reader.path == os.path.splitext(one.path)[0]:
+        for reader in self._readers.values():
+            if one.log.base not in reader.bases:
+                continue
+            beside = packed and reader.path == os.path.splitext(one.path)[0]
+            gone = packed and reader.path is None and reader.is_open
+            emptied = reader.taken > 0 and (reader.current or reader.rewritten())
+            if beside or gone or (emptied and (packed or one.log.rotated)):
                 remark = (
                     f"{text_of(one.path)} holds the lines of {reader.name} and is not read a second time."
                 )
-            elif packed:
-                related = reader.path is None and reader.is_open
-            else:
-                related = one.log.rotated and reader.taken > 0 and (reader.current or reader.seems_emptied)
-            if (remark or related) and reader.log.base == one.log.base:
                 for passage in reader.passages():
-                    yield _Past(one.log.base, passage, emptied=False, remark=remark)
+                    yield _Past(reader.bases, passage, emptied=False, remark=remark if beside else "")
         for past in self._past:
-            if past.base == one.log.base and (past.emptied or packed):
+            if one.log.base in past.bases and (past.emptied or packed):
                 yield past
 
     # -- reading
@@ -256,7 +267,7 @@ class FileSource:
         """Begin a truncated file again; what was not read before is in the copy that was made, if one was."""
         copy = self._copy_of(reader)
         piece = reader.finish() if copy is None else None
-        self._past.append(_Past(reader.log.base, reader.passage(), emptied=True))
+        self._past.append(_Past(reader.bases, reader.passage(), emptied=True))
         reader.restart()
         self._stale = True  # it may have been emptied twice: the copy made last shows in a listing
         if copy is not None:
@@ -306,10 +317,10 @@ class FileSource:
                     yield piece
             if quiet >= LATE_SECONDS:
                 self._close(reader)
-            if lost and reader.all_read:
-                self._past.append(_Past(reader.log.base, reader.passage(), emptied=False))
+            if lost:
+                self._lost = (*self._lost, *reader.losses())[-_LOSSES:]
+                self._past.append(_Past(reader.bases, reader.passage(), emptied=False))
                 self._forget(reader)
-                self._order()
 
     def _hold(self, reader: Reader) -> None:
         """Keep a file open, and no more of them than allowed: those that were quiet longest are closed."""
@@ -324,14 +335,15 @@ class FileSource:
 
     def _forget(self, reader: Reader) -> None:
         self._close(reader)
-        self._readers.pop(reader.identity, None)
+        self._readers = {identity: one for identity, one in self._readers.items() if one is not reader}
+        self._order()
 
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """What was read of a file, now or once, by the name that its rotations have in common."""
+    """What was read of a file, now or once, by the names that its rotations may have in common."""
 
-    base: str
+    bases: frozenset[str]
     passage: Passage
     emptied: bool
     """Whether the file was truncated, so that a plain copy of it may lie beside it."""

@@ -88,6 +88,8 @@ class Reader:
         self.path: str | None = found.path
         """Where the file is now; None once no listing shows it."""
         self.log = found.log
+        self.bases = _bases_of(found)
+        """The names that its rotations may have in common: its own, and those of what it was a link to."""
         self.identity = found.identity
         self.status = found.status
         """What the newest look showed."""
@@ -101,6 +103,8 @@ class Reader:
         """What was lost or left out, as a sentence."""
         self._rank = rank
         self._sequence = sequence
+        self.out_of_reach = False
+        """Whether the system refused to let the file be read, which may change without a trace in its times."""
         self._problem = ""
         self._descriptor: int | None = None
         self._begin(found.path)
@@ -130,7 +134,7 @@ class Reader:
 
     @property
     def order(self) -> tuple[int, int, int]:
-        """The order in which files are read: as the person named them, then as their lines were written."""
+        """The order of reading: as the person named the paths, then as the lines were written."""
         return self.watch, self._rank, self._sequence
 
     @property
@@ -163,6 +167,13 @@ class Reader:
         """Whether the newest look showed something that was not there at the last read."""
         return _sight(self.status) != self._seen or not self._settled
 
+    def losses(self) -> Iterator[SourceState]:
+        """What is lost now that the file is out of reach for good."""
+        unread = self.status.st_size - (self._taken if self._packing == "plain" else self._packed_taken)
+        if unread > 0:
+            detail = f"{self.name} was gone before its last {unread} bytes could be read."
+            yield SourceState(self.name, "error", detail, self.status.st_size - unread, self.status.st_size)
+
     @property
     def seems_emptied(self) -> bool:
         """Whether the newest look lets think that there was more to read for a moment."""
@@ -177,9 +188,9 @@ class Reader:
         if self._taken:
             yield self.passage()
         with suppress(OSError):
-            descriptor = (
-                os.open(self.path, _FLAGS) if self._descriptor is None and self.path else self._descriptor
-            )
+            descriptor = self._descriptor
+            if descriptor is None and self.path is not None:
+                descriptor = os.open(self.path, _FLAGS)
             if descriptor is None:
                 return
             try:
@@ -201,13 +212,14 @@ class Reader:
         elif self._seen is None or done < size:
             status = "reading"
         else:
-            status = "live" if follow and self._packing == "plain" else "ended"
+            status = "live" if follow and self._packing == "plain" and self.path is not None else "ended"
         detail = self.problem or self.note
         if not detail and not size and self._seen:
             detail = f"{self.name} is empty." if status == "ended" else f"{self.name} is empty so far."
         if self._slicer.long_lines:
             detail = " ".join(filter(None, (detail, self._long_lines())))
-        return SourceState(self.name, status, detail, done, size)
+        path = self.path
+        return SourceState(self.name if path is None else text_of(path), status, detail, done, size)
 
     def _long_lines(self) -> str:
         count = self._slicer.long_lines
@@ -242,7 +254,7 @@ class Reader:
         """Remember why the file cannot be read, until it can."""
         self._problem = why(self.name, error)
         self._seen = _sight(self.status)
-        self._settled = True
+        self._settled = self.out_of_reach = True
         self.close()
 
     def place(self, found: Found | None, rank: int, now: float) -> None:
@@ -253,13 +265,25 @@ class Reader:
         if found is not None:
             self.path = self.last_path = found.path
             self.log = found.log
+            self.bases |= _bases_of(found)
             self.status = found.status
-            if self._problem:
+            if self.out_of_reach:
                 self._seen = None
         elif self._descriptor is not None:
             self.status = os.fstat(self._descriptor)
         if was_current and not self.current:
             self.quiet_since = now
+
+    def differs_from(self, found: Found) -> bool:
+        """Whether a file with the same device and inode is another: an inode is used again once it is free."""
+        if self._descriptor is not None or _sight(found.status) == self._seen:
+            return False
+        if not self._taken:
+            return True
+        try:
+            return found.path != self.last_path and self.passage().begins(found.path) != "whole"
+        except OSError:
+            return False
 
     def restart(self) -> None:
         """Take the file for a new one: it was truncated or written anew."""
@@ -306,6 +330,7 @@ class Reader:
         if self._descriptor is None:
             return
         self._problem = ""
+        self.out_of_reach = False
         if self._slicer.begun or self._judge(self._descriptor):
             if self._packing == "plain":
                 yield from self._read_plain(self._descriptor, status.st_size)
@@ -393,6 +418,12 @@ def why(name: str, error: OSError) -> str:
             return f"{name} cannot be opened: too many files are open; raise the limit with `ulimit -n`."
         case _:
             return f"{name} cannot be read: {error.strerror or error}; see whether its disk is in order."
+
+
+def _bases_of(found: Found) -> frozenset[str]:
+    if not os.path.islink(found.path):
+        return frozenset((found.log.base,))
+    return frozenset((found.log.base, LogName.of(os.path.realpath(found.path)).base))
 
 
 def _sight(status: os.stat_result) -> tuple[int, int]:

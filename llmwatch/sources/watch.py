@@ -171,11 +171,13 @@ class GlobWatch:
 
 
 def glance(path: str) -> tuple[Identity | int, os.stat_result | None]:
-    """What is at a path: a file, or the number of the error that says why none is."""
+    """What is at a path: a regular file, or the number of the error that says why none is."""
     try:
         status = os.stat(path)
     except OSError as error:
         return error.errno or errno.EIO, None
+    if not stat.S_ISREG(status.st_mode):  # its inode says nothing: a file may be given the same one after it
+        return errno.EISDIR, status
     return identity_of(status), status
 
 

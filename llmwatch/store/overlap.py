@@ -93,6 +93,12 @@ class OverlappingCall:
             self.model = line.model
 
     @property
+    def chat(self) -> bool:
+        """Whether it may have called a model: its path does, or was not seen."""
+        paths = [line for line in self.lines if line.path is not None]
+        return not paths or any(line.chat for line in paths)
+
+    @property
     def started(self) -> datetime | None:
         """The time of its first line."""
         return self.lines[0].time if self.lines else None
@@ -110,11 +116,13 @@ class _Fold:
     def __init__(self) -> None:
         self._calls: list[OverlappingCall] = []
         self._block: list[CallLine] = []
-        """Lines that name a model and no caller, written in one breath, whose call is not known yet."""
+        """Lines that name a model and no caller, written in one breath, while more of them may come."""
+        self._homeless: list[list[CallLine]] = []
+        """Such blocks that may be of several people's calls, until a line with the same model tells whose."""
         self._responses: list[CallLine] = []
         """Usage without a caller: it belongs to the caller on the next line."""
-        self._unsure: list[CallLine] = []
-        """Usage that may be of several calls of its caller: it goes to the one that ends next."""
+        self._unsure: list[tuple[CallLine, list[OverlappingCall]]] = []
+        """Usage and the calls of its caller that it may be of: it goes to the one of them that ends next."""
         self._errors: list[CallLine] = []
         """Errors without a caller: they belong to a call that ends soon."""
 
@@ -138,32 +146,41 @@ class _Fold:
         return self._calls
 
     def _take_identified(self, line: CallLine) -> None:
-        if line.kind == "start":
+        if line.kind != "model":
             self._place_block()
-            call = OverlappingCall(line.user, identified=True)
-            self._calls.append(call)
+        if line.kind == "start":
+            call = self._begin(line.user)
+        elif line.kind == "usage":
+            candidates = self._could_have_used(line)
+            if len(candidates) > 1:
+                self._unsure.append((line, candidates))
+                return
+            call = candidates[0] if candidates else self._owner(line)
+            self._adopt_block(call, line)
         else:
             call = self._owner(line)
         if line.kind == "model":
             call.forwarded = True
             self._hand(self._block, call)
-        else:
-            self._place_block()
+        for response in self._responses:
+            self._adopt_block(call, response)
         self._hand(self._responses, call)
         if line.kind == "end":
             self._hand(self._errors, call)
             self._hand_unsure(call)
-        elif line.kind == "usage" and call.ambiguous:
-            self._unsure.append(line)
-            return
         call.add(line)
+
+    def _begin(self, user: str | None, *, identified: bool = True) -> OverlappingCall:
+        call = OverlappingCall(user, identified)
+        self._calls.append(call)
+        return call
 
     def _take_unidentified(self, line: CallLine) -> None:
         open_calls = self._open(line)
-        if len(open_calls) == 1:
-            self._hand([line], open_calls[0])
-        elif line.kind == "usage":
+        if line.kind == "usage":
             self._responses.append(line)
+        elif len(open_calls) == 1:
+            open_calls[0].add(line)
         elif line.failure:
             self._errors.append(line)
         elif open_calls:
@@ -179,22 +196,21 @@ class _Fold:
         calls = self._open(line)
         candidates = [call for call in calls if call.identified and call.user == line.user]
         if line.kind == "usage":
-            candidates = self._could_have_used(line, candidates) or self._ended_without_usage(line)
+            candidates = self._ended_without_usage(line)
         elif line.kind == "model":
             candidates = _could_be_sent_to(line.model, candidates) or candidates[::-1]
         if not candidates:
-            call = next((call for call in calls if not call.identified), None)
-            if call is None:
-                call = OverlappingCall(line.user, identified=True)
-                self._calls.append(call)
+            call = next((call for call in calls if not call.identified), None) or self._begin(line.user)
             call.user, call.identified = line.user, True
             return call
         if line.kind == "end":
             return min(candidates, key=lambda call: self._unlikeliness(call, line))
         return candidates[0]
 
-    def _could_have_used(self, line: CallLine, calls: Sequence[OverlappingCall]) -> list[OverlappingCall]:
-        without = [call for call in calls if call.usage is None]
+    def _could_have_used(self, line: CallLine) -> list[OverlappingCall]:
+        """The open calls of its caller that a usage line may be of, by the models they were sent to."""
+        calls = [call for call in self._open(line) if call.identified and call.user == line.user]
+        without = [call for call in calls if call.usage is None and call.chat]
         if line.model is not None:
             same = [call for call in without if call.model == line.model]
             return same or [call for call in without if call.model is None] or without
@@ -215,60 +231,75 @@ class _Fold:
     def _unlikeliness(self, call: OverlappingCall, end: CallLine) -> tuple[bool, bool, bool, timedelta]:
         """How badly a call fits its end line.
 
-        By the model of the response just before it, by the time it took, by whether its usage has come.
+        By the model of the response just before it, by the time it took, by whether it got as far as the end says.
         """
         other_model = any(
             response.model not in (None, call.model) for response in self._responses if call.model
         )
+        went_well = end.failure is None and (end.http_status or 0) < 400
+        used = call.usage is not None or any(call in candidates for _, candidates in self._unsure)
+        misfit = not used and (went_well or _modelled(call))
         if call.started is None or end.time is None or end.latency_ms is None:
-            return other_model, True, call.usage is None, timedelta.max
+            return other_model, True, misfit, timedelta.max
         off = abs(end.time - call.started - timedelta(milliseconds=end.latency_ms))
-        return other_model, off > _CLOCK_TOLERANCE, call.usage is None, off
+        return other_model, off > _CLOCK_TOLERANCE, misfit, off
 
     def _hand_unsure(self, call: OverlappingCall) -> None:
-        """The oldest usage its caller could have had, if the call has none of its own."""
-        usage = next((line for line in self._unsure if line.user == call.user), None)
-        if usage is not None and call.ambiguous and call.usage is None:
-            self._unsure.remove(usage)
-            call.add(usage)
+        """The oldest usage it may be the owner of, if the call has none of its own."""
+        if call.usage is None:
+            for place, (usage, candidates) in enumerate(self._unsure):
+                if call in candidates:
+                    del self._unsure[place]
+                    call.add(usage)
+                    return
 
     def _place_block(self) -> None:
-        """Give the lines that name a model to the one call they can be of; else to one that has none yet."""
+        """Give the lines that name a model to the call they can be of, if they can be of one person's only."""
         if not self._block:
             return
         open_calls = self._open(self._block[0])
-        candidates = (
-            open_calls if len(open_calls) == 1 else _could_be_sent_to(self._block[-1].model, open_calls)
-        )
+        candidates = [call for call in open_calls if call.chat]
+        if len(candidates) != 1:
+            candidates = _could_be_sent_to(self._block[-1].model, candidates)
         if candidates and len({call.user for call in candidates}) == 1:
             self._hand(self._block, candidates[0])
         elif candidates:
-            nameless = [line._replace(model=None, requested_model=None) for line in self._block]
-            self._hand(nameless, next((call for call in candidates if not _modelled(call)), candidates[0]))
+            self._homeless.append(list(self._block))
         elif not open_calls:
-            call = OverlappingCall(None, identified=False)
-            self._calls.append(call)
-            self._hand(self._block, call)
+            self._hand(self._block, self._begin(None, identified=False))
         self._block.clear()
+
+    def _adopt_block(self, call: OverlappingCall, usage: CallLine) -> None:
+        """A usage line with the model of a homeless block tells whose it is."""
+        if usage.model is not None and not _modelled(call):
+            for place, block in enumerate(self._homeless):
+                if block[-1].model == usage.model:
+                    del self._homeless[place]
+                    self._hand(block, call)
+                    return
+
+    def _place_homeless(self) -> None:
+        """A block nothing more was heard of is some call's that has no model: it reached one, unknown which."""
+        for block in self._homeless:
+            calls = [call for call in self._calls if call.chat and not call.forwarded and not _modelled(call)]
+            calls = [call for call in calls if call.usage is None]
+            if calls:
+                self._hand([line._replace(model=None, requested_model=None) for line in block], calls[0])
+        self._homeless.clear()
 
     def _place_all(self) -> None:
         """Nothing more comes for these lines: tokens go to the one open call there is, else to nobody."""
         self._place_block()
-        for usage in self._unsure:
-            able = [
-                call
-                for call in self._calls
-                if call.ambiguous and call.usage is None and call.user == usage.user
-            ]
-            self._hand([usage], able[0] if able else self._owner(usage))
+        for usage, candidates in self._unsure:
+            self._hand([usage], next((call for call in candidates if call.usage is None), candidates[0]))
         self._unsure.clear()
         for pending in (self._responses, self._errors):
             if pending:
                 open_calls = self._open(pending[0])
                 if len(open_calls) != 1:
-                    open_calls = [OverlappingCall(None, identified=False)]
-                    self._calls += open_calls
+                    open_calls = [self._begin(None, identified=False)]
                 self._hand(pending, open_calls[0])
+        self._place_homeless()
 
     def _hand(self, pending: list[CallLine], call: OverlappingCall) -> None:
         """A call has one usage line; a second is of another call of that caller, whose start was not seen."""
@@ -284,7 +315,7 @@ class _Fold:
 
 def _could_be_sent_to(model: str | None, calls: Sequence[OverlappingCall]) -> list[OverlappingCall]:
     """Calls that are not known to have gone to another model, the newest first: most are sent on at once."""
-    waiting = [call for call in calls if not call.forwarded and call.usage is None]
+    waiting = [call for call in calls if call.chat and not call.forwarded and call.usage is None]
     return [call for call in reversed(waiting) if call.model in (None, model)]
 
 

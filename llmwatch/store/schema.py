@@ -73,7 +73,7 @@ WHERE l.kind IS NOT NULL;
 CREATE OR REPLACE VIEW calls AS
 SELECT c.request_id, c.first_seen AS time, c."user", c.model, c.requested_model, c.provider, c.region,
     CASE WHEN c.status = 'open' AND (c.first_seen <= getvariable('now')::TIMESTAMP - {UNFINISHED_AFTER}
-        OR c.first_seen < t.restarted) THEN 'unfinished' ELSE c.status END AS status,
+        OR c.first_seen <= t.restarted) THEN 'unfinished' ELSE c.status END AS status,
     c.http_status, c.latency_ms, c.input_tokens, c.cache_read_tokens, c.cache_write_tokens, c.output_tokens,
     c.unmetered, c.cost_usd, c.price_source,
     c.cost_usd IS NULL AND coalesce(c.input_tokens, c.output_tokens) IS NOT NULL AS unpriced,

@@ -25,7 +25,7 @@ class Feed(Protocol):
     def request(self, request: SnapshotRequest) -> None:
         """The screen now shows this; the next snapshot follows at once. Returns without waiting for it.
 
-        The first may come before `start`. A request that differs in `after_seq` alone can wait for the next tick.
+        The first may come before `start`. One that differs in `after_seq` alone can wait for the next tick.
         """
         ...
 

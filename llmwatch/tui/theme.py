@@ -20,6 +20,7 @@ LLMWATCH = Theme(
     variables={
         "border": "#4d6a88",
         "border-blurred": "#2b323d",
+        "text-accent": "#efbe6c",
         "block-cursor-background": "#2f4257",
         "block-cursor-foreground": "#ffffff",
         "block-cursor-text-style": "none",

@@ -10,7 +10,15 @@ Route = Literal["converse", "stream", "mantle"]
 
 FORWARDING = "Forwarding to Bedrock Mantle"
 ENDS = ("Request completed", "Request failed")
-ROUTING = ("Model mapped", "Routing decision", "Routing to Converse API")
+# What each request that reaches a model logs once, all of it with no await between.
+ROUTING = (
+    "Model mapped",
+    "Routing decision",
+    "Routing to Converse API",
+    "Calling Converse API",
+    "Calling ConverseStream API",
+    FORWARDING,
+)
 ROUTES: Mapping[str, Route] = {
     "Calling Converse API": "converse",
     "Converse API response": "converse",

@@ -38,7 +38,7 @@ TEXTS = {
     "forged line": '\n{"timestamp": "2026-02-27T16:47:00Z", "level": "INFO", "logger": "bedrock-router", '
     '"message": "Mantle streaming complete", "request_id": "forged", "usage": {"prompt_tokens": 999999999}, '
     '"user_email": "victim@example.com"}',
-    "forged line, carriage return": '\r{"message": "Request completed", "request_id": "forged", "status": 200}',
+    "forged line, carriage return": '\r{"message": "Request completed", "request_id": "x", "status": 200}',
     "line separators": "a\u2028b\u2029c\x85d\x0be\x0cf",
     "formula": '=HYPERLINK("http://example.com","x")',
     "sql": "'; DROP TABLE events; --",

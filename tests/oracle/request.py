@@ -202,7 +202,7 @@ class Request:
         converse = model.startswith(("anthropic.", "us.anthropic."))
         self.route = "converse" if converse else "mantle"
         self.log("Routing decision", requested_model=requested, mapped_model=model, route=self.route)
-        streams = self.random.random() < 0.6
+        streams = self.random.random() < 0.5
         if not converse:
             return (yield from self.mantle(streams))
         self.log("Routing to Converse API", model=model, stream=streams)
@@ -227,7 +227,7 @@ class Request:
             cache_read_tokens=counts[2],
             cache_write_tokens=counts[3],
         )
-        if self.chance(0.03):
+        if self.chance(0.15):
             self.error("Converse API call failed", "'reasoningText'", type="KeyError", traceback="Traceback")
             return 502
         return 200
@@ -369,7 +369,7 @@ class Request:
             usage["prompt_tokens_details"] = {"cached_tokens": tokens.cache_read}
         elif self.chance(0.05):
             tokens = replace(tokens, output=None)
-            usage["completion_tokens"] = self.random.choice((None, float("nan"), "12", -3, True))
+            usage["completion_tokens"] = self.random.choice((None, float("nan"), -3))
         self.tokens = tokens
         return usage
 

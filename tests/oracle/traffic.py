@@ -110,7 +110,7 @@ class Stream:
         if counter != "blank":
             self.simulation.counters.update(("lines", counter))
 
-    def play(self, requests: int) -> "list[Request]":
+    def play(self, requests: int) -> list[Request]:
         """Let so many requests arrive; some may run still when the log ends."""
         arrivals = list(self.arrivals(requests))
         played: list[Request] = []
@@ -144,18 +144,18 @@ class Stream:
         self.simulation.now = max(self.simulation.now, self.clock)
         return played
 
-    def arrivals(self, requests: int) -> "Iterator[tuple[datetime, Request]]":
+    def arrivals(self, requests: int) -> Iterator[tuple[datetime, Request]]:
         """Who asks when, under which id; ids and people come back."""
         time = self.clock
         person, request_id = ORDINARY[0], ""
         for _ in range(requests):
             time += timedelta(seconds=self.random.choice((0.0, 0.001, 0.2, 2.0, 20.0)) * self.random.random())
-            retries = self.chance(0.15)
-            if not retries:
+            retried, shared = self.chance(0.15), self.chance(0.25)
+            if not retried:
                 person = self.random.choice(ODD if self.chance(0.3) else ORDINARY)
-                request_id = (
-                    self.random.choice(HOT_IDS) if self.chance(0.5) else f"{self.random.getrandbits(64):x}"
-                )
+                if not shared:
+                    hot = self.random.choice(HOT_IDS)
+                    request_id = hot if self.chance(0.3) else f"{self.random.getrandbits(64):x}"
             elif self.chance(0.5):
                 time += timedelta(seconds=120)
             yield time, Request(self, person, request_id)

@@ -21,7 +21,7 @@ def walk(pile: Sequence[Line]) -> tuple[list[OpenCall], int]:
             calls.append(owner)
         owner.take(burst)
         if owner.end is not None:
-            owner.end_doubted = any(call.is_open and call.is_of(owner.user) for call in calls)
+            doubt_end(owner, [call for call in calls if call.is_of(owner.user)])
         if burst.has(FORWARDING):
             doubt_models(owner, calls)
     return calls, unowned
@@ -37,6 +37,13 @@ def find_owner(burst: Burst, calls: Sequence[OpenCall]) -> OpenCall | None:
         same = [call for call in able if call.is_of(burst.user)]
         able = same or [call for call in able if not call.user_known]
         return likeliest(burst, able) if able else undo_end(burst, calls) or new
+    if burst.is_error and burst.next_end:
+        # An error is logged just before its request ends: between are small writes, which rarely wait.
+        theirs = [call for call in calls if call.is_of(burst.next_end.user)]
+        ending = [call for call in theirs if call in able]
+        owner = likeliest(burst, ending) if ending else undo_end(burst, theirs)
+        if owner is not None:
+            return owner
     if not able:
         return undo_end(burst, calls) or new
     if len(able) == 1:
@@ -44,17 +51,15 @@ def find_owner(burst: Burst, calls: Sequence[OpenCall]) -> OpenCall | None:
     if burst.has("Converse API response"):
         new.alone = True  # its tokens must not be lost, nor go to anybody
         return new
-    # An error is logged just before its request ends; what awaits between are small writes that rarely wait.
-    ending = [call for call in able if burst.next_end and call.is_of(burst.next_end.user)]
-    return likeliest(burst, ending) if ending and burst.is_error else None
+    return None
 
 
 def likeliest(burst: Burst, able: Sequence[OpenCall]) -> OpenCall:
     """The oldest fitting one of a person's simultaneous calls under one id.
 
     The log does not say which it is. Sums by user and model do not depend on it, as long as each call gets
-    one usage and one end: an end goes to a call that has had its usage or its error, all else to one that
-    has not.
+    one usage and one end: an end goes to a call that has had its error, else to one that has had its usage,
+    and all else to one that has had neither.
     """
     ends_only = burst.lines[0].message in ENDS and not burst.is_error
     return min(
@@ -62,9 +67,18 @@ def likeliest(burst: Burst, able: Sequence[OpenCall]) -> OpenCall:
         key=lambda call: (
             burst.model is not None and call.model != burst.model,
             burst.route is not None and call.route != burst.route,
-            (call.usage_seen or bool(call.errors)) != ends_only,
+            bool(call.errors) != ends_only,
+            call.usage_seen != ends_only,
         ),
     )
+
+
+def doubt_end(ended: OpenCall, of_same_person: Sequence[OpenCall]) -> None:
+    """An end is in doubt as long as another call of the person runs; once none does, all have one of their own."""
+    ended.end_doubted = True
+    if not any(call.is_open for call in of_same_person):
+        for call in of_same_person:
+            call.end_doubted = False
 
 
 def undo_end(burst: Burst, calls: Sequence[OpenCall]) -> OpenCall | None:

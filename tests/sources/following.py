@@ -46,6 +46,8 @@ class Log:
         self.torn: set[bytes] = set()
         """Beginnings of lines that were read before their ends were truncated."""
         self._seen_part = b""
+        self._copied: list[tuple[list[bytes], bytes]] = []
+        """What was not read of files before they were copied and emptied, since the last poll."""
         self._count = 0
         self._part = b""
         self._file = _File()
@@ -123,6 +125,7 @@ class Log:
         self._tear()
         self._shift()
         self.path.with_name(self.path.name + ".1").write_bytes(self.path.read_bytes())
+        self._copied.append((self._file.fresh, self._seen_part))
         os.truncate(self.path, 0)
         self._renew(held=self._file.held)
 
@@ -143,7 +146,12 @@ class Log:
         self._renew()
 
     def polled(self, *, denied: bool) -> None:
-        if not denied:
+        """All that can be reached was read; with `denied`, what was not open before cannot be opened."""
+        for fresh, part in self._copied if denied else ():
+            self.unreachable.update(fresh)
+            self.torn.add(part)
+        self._copied = []
+        if self._file.held or not denied:
             self._file.held = True
             self._seen_part = self._part
             self._file.fresh = []

@@ -22,7 +22,7 @@ REAL_OPEN = os.open
 WRITING = ["part", "line", "line", "line"]
 ROTATING = ["rotate", "compress", "copy_and_truncate", "truncate", "replace"]
 OPERATIONS = st.lists(
-    st.sampled_from([*WRITING, *ROTATING, "deny", "allow", "poll", "poll", "poll"]), max_size=25
+    st.sampled_from([*WRITING, *ROTATING, "deny", "allow", "poll", "poll", "poll"]), max_size=int(os.environ.get("MX","25"))
 )
 
 
@@ -44,13 +44,14 @@ def watch_of(kind: str, folder: Path) -> Watch:
 
 @pytest.mark.parametrize("kind", ["file", "link", "folder", "glob"])
 @given(operations=OPERATIONS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=int(os.environ.get("EX", "150")), deadline=None)
 def test_each_line_is_read_once_whatever_is_done_to_the_file(kind: str, operations: list[str]) -> None:
     clock = Clock()
     with tempfile.TemporaryDirectory() as name:
         log = Log(Path(name) / "router.jsonl")
         source = FileSource([watch_of(kind, Path(name))], follow=True, clock=clock)
         pieces = pull(source)
+        log.polled(denied=False)
         denied = False
         for operation in [*operations, "allow", "line", "poll"]:
             if operation in ("deny", "allow"):

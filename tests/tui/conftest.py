@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 from textual.pilot import Pilot
+from textual.screen import Screen
 
 from llmwatch.tui.app import MonitorApp
 from tests.tui.feed import FakeFeed
@@ -43,6 +44,10 @@ class Stage:
         """The text on screen, as a terminal gets it."""
         update = self.app.screen._compositor.render_strips()
         return [strip.text for strip in update]
+
+    def shows(self, screen: type[Screen[None]]) -> bool:
+        """Whether this kind of screen is on top."""
+        return isinstance(self.app.screen, screen)
 
     def notices(self) -> list[str]:
         """What the app said in passing."""

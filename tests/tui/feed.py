@@ -36,7 +36,10 @@ MODELS = (
     "zai.glm-4.6",
     "minimax.minimax-m2",
 )
-_FIRST = "ada alan anna boris carla chen dana emeka farid grace hana igor ines jonas kavya lena mina noor olga pavel"
+_FIRST = (
+    "ada alan anna boris carla chen dana emeka farid grace "
+    "hana igor ines jonas kavya lena mina noor olga pavel"
+)
 USERS = (RUNAWAY, *(f"{name}.{team}@example.com" for team in ("web", "data") for name in _FIRST.split()))[:40]
 
 

@@ -10,6 +10,7 @@ from rich.cells import cell_len
 
 from llmwatch.clean import clean
 from llmwatch.query.detail import EventDetail
+from llmwatch.query.snapshot import Usage
 from llmwatch.sources.source import SourceState
 from llmwatch.tui.widgets.column import Cell, Column
 from llmwatch.tui.widgets.line_table import LineTable
@@ -55,26 +56,26 @@ def hostile_feed() -> FakeFeed:
         )
         for number, text in enumerate(HOSTILE)
     ]
-    named = {text: usage(str(number), 1) for number, text in enumerate(HOSTILE)}
+    named: dict[str | None, Usage] = {text: usage(str(number), 1) for number, text in enumerate(HOSTILE)}
     trouble = SourceState(HOSTILE[4], "error", HOSTILE[3] + HOSTILE[1])
     return FakeFeed(
         title=HOSTILE[0] + HOSTILE[4], users=dict(named), models=dict(named), events=rows, sources=(trouble,)
     )
 
 
-@pytest.mark.parametrize(("size", "panes"), [(SMALL, "13"), (WIDE, "2")])
+@pytest.mark.parametrize(("size", "opened"), [(SMALL, "3"), (WIDE, "1")])
 async def test_every_pane_and_dialog_shows_only_harmless_text(
-    start: Start, size: tuple[int, int], panes: str
+    start: Start, size: tuple[int, int], opened: str
 ) -> None:
     async with start(hostile_feed(), size) as stage:
-        for pane in panes:
-            await stage.press(pane, "home", "y")
+        for pane in "123":
+            await stage.press(pane, "y")
             assert_harmless(stage)
-            for _ in HOSTILE:
-                await stage.press("enter")
-                assert_harmless(stage)
-                await stage.press("escape", "j")
-        assert_harmless(stage)
+        await stage.press(opened, "home")
+        for _ in HOSTILE:
+            await stage.press("enter")
+            assert_harmless(stage)
+            await stage.press("escape", "j")
         assert stage.app.is_running
 
 
@@ -96,13 +97,15 @@ async def test_a_click_on_markup_runs_nothing(start: Start) -> None:
         assert not stage.feed.stopped
 
 
-@pytest.mark.parametrize("raw", [*HOSTILE, json.dumps({"a": HOSTILE}), "[" * 50_000, None])
-async def test_the_raw_line_is_shown_and_bounded(start: Start, raw: str | None) -> None:
-    feed = FakeFeed(answer=EventDetail(raw, (), None))
-    async with start(feed) as stage:
-        await stage.press("3", "enter", "tab", "end")
-        assert not [char for line in stage.lines() for char in line if forbidden(char)]
-        assert len(stage.app.screen.query_one("#detail-raw", LineTable).rows) < 10_000
+async def test_the_raw_line_is_shown_and_bounded(start: Start) -> None:
+    async with start() as stage:
+        await stage.press("3")
+        for raw in (*HOSTILE, json.dumps({"a": HOSTILE}), "[" * 50_000, None):
+            stage.feed.answer = EventDetail(raw, (), None)
+            await stage.press("enter")
+            assert_harmless(stage)
+            assert len(stage.app.screen.query_one("#detail-raw", LineTable).rows) < 10_000
+            await stage.press("escape")
 
 
 @pytest.mark.parametrize("text", HOSTILE)

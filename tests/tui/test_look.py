@@ -1,4 +1,4 @@
-"""How it looks, at the smallest size and at an ordinary one. `pytest --snapshot-update` takes new pictures."""
+"""How it looks. `pytest --snapshot-update` takes new pictures."""
 
 from __future__ import annotations
 

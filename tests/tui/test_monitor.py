@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from textual.geometry import Region
 
 from llmwatch.errors import SourceError
 from llmwatch.query.snapshot import Counters
@@ -14,6 +16,7 @@ from llmwatch.tui.panes.columns import is_bad, is_error
 from llmwatch.tui.screens.detail import DetailScreen
 from llmwatch.tui.screens.help import HelpScreen, help_lines
 from llmwatch.tui.screens.monitor import MonitorScreen
+from llmwatch.tui.widgets.line_table import LineTable
 from tests.tui.conftest import SMALL, WIDE, Start
 from tests.tui.feed import MODELS, RUNAWAY, FakeFeed, event, usage
 
@@ -28,7 +31,7 @@ async def test_the_first_thing_on_top_is_who_spends_most(start: Start) -> None:
         assert "bad 10" in stage.lines()[0]
 
 
-@pytest.mark.parametrize("size", [SMALL, (100, 30), WIDE, (200, 60)])
+@pytest.mark.parametrize("size", [(12, 4), (40, 12), SMALL, (100, 30), (130, 20), WIDE, (200, 60)])
 async def test_every_size_fills_its_lines_exactly(start: Start, size: tuple[int, int]) -> None:
     async with start(size=size) as stage:
         strips = stage.app.screen._compositor.render_strips()
@@ -92,6 +95,25 @@ async def test_unknown_users_are_a_row_like_any_other(start: Start) -> None:
         assert "(unknown)" in stage.text()
         await stage.press("enter")
         assert stage.feed.asked == [("user", None)]
+
+
+async def test_a_tick_paints_only_what_changed(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    painted: list[tuple[str | None, tuple[Region, ...]]] = []
+    refresh = LineTable.refresh
+
+    def noted(self: LineTable[Any], *regions: Region, **options: Any) -> LineTable[Any]:
+        painted.append((self.id, regions))
+        return refresh(self, *regions, **options)
+
+    async with start() as stage:
+        monkeypatch.setattr(LineTable, "refresh", noted)
+        await stage.tick()
+        assert painted == []
+        name = stage.app.monitor.users.rows[3].key
+        stage.feed.users[name] = replace(stage.feed.users[name], errors=77)
+        await stage.tick()
+        assert [(table, [region.y for region in regions]) for table, regions in painted] == [("users", [4])]
+        assert any("77" in line and str(name)[:12] in line for line in stage.lines())
 
 
 async def test_the_title_says_how_many_there_are(start: Start) -> None:
@@ -232,12 +254,12 @@ async def test_no_error_is_said(start: Start) -> None:
 async def test_enter_opens_what_a_row_consists_of(start: Start, keys: list[str], kind: str) -> None:
     async with start() as stage:
         await stage.press(*keys)
-        assert isinstance(stage.app.screen, DetailScreen)
+        assert stage.shows(DetailScreen)
         assert stage.feed.asked[0][0] == kind
         expected = {"user": MODELS[0], "model": "svc-batch-summarise", "event": '"timestamp"'}
         assert expected[kind] in stage.text()
         await stage.press("escape")
-        assert isinstance(stage.app.screen, MonitorScreen)
+        assert stage.shows(MonitorScreen)
 
 
 async def test_a_detail_that_fails_says_why(start: Start) -> None:
@@ -245,18 +267,18 @@ async def test_a_detail_that_fails_says_why(start: Start) -> None:
         await stage.press("enter")
         assert "the store is [/gone] ␛[2J" in stage.text()
         await stage.press("q")
-        assert isinstance(stage.app.screen, MonitorScreen)
+        assert stage.shows(MonitorScreen)
 
 
 async def test_help_has_every_key_and_column(start: Start) -> None:
     async with start() as stage:
         await stage.press("question_mark")
-        assert isinstance(stage.app.screen, HelpScreen)
+        assert stage.shows(HelpScreen)
         words = {line.words for line in help_lines()}
         assert words >= {action.description for action in ACTIONS}
         assert words >= {column.doc for column in stage.app.monitor.users.columns[1:]}
         await stage.press("escape")
-        assert isinstance(stage.app.screen, MonitorScreen)
+        assert stage.shows(MonitorScreen)
 
 
 async def test_the_palette_runs_actions(start: Start) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from llmwatch.tui.panes.columns import EVENT_COLUMNS, usage_columns
 from llmwatch.tui.screens.detail import raw_lines
-from llmwatch.tui.widgets.column import GAP, place
+from llmwatch.tui.widgets.column import GAP, Column, place
 from llmwatch.tui.widgets.spark import spark
 
 
@@ -32,7 +34,7 @@ def test_spark(points: tuple[float | None, ...], cells: int, shown: str) -> None
 
 @given(st.integers(1, 250), st.sampled_from(["user", "model", "event"]))
 def test_columns_fill_what_there_is_and_no_more(cells: int, kind: str) -> None:
-    columns = EVENT_COLUMNS if kind == "event" else usage_columns(kind)
+    columns: Sequence[Column[Any]] = EVENT_COLUMNS if kind == "event" else usage_columns(kind)
     placed = place(columns, cells)
     assert sum(width for _, width in placed) + GAP * (len(placed) - 1) <= cells
     kept = {column.key for column, _ in placed}

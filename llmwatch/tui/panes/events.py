@@ -6,11 +6,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from llmwatch import units
-from llmwatch.clean import Clean, literal
+from llmwatch.clean import Clean, join, literal
 from llmwatch.query.snapshot import EventRow, Snapshot
 from llmwatch.tui.panes.columns import EVENT_COLUMNS
 from llmwatch.tui.widgets.line_table import LineTable
-from llmwatch.tui.widgets.text import content
 
 KEPT = 5_000
 """Events the stream can be scrolled back through."""
@@ -75,9 +74,8 @@ class EventPane(LineTable[EventRow]):
 
     def say(self) -> None:
         """Put title and badge into the border."""
-        self.border_title = content((literal(f"{self._number} "), "$foreground 55%"), (self.title, "bold"))
         style = "$foreground 55%" if self.following else "bold $text-warning"
-        self.border_subtitle = content((self.badge, style))
+        self.entitle(join([literal(f"{self._number} "), self.title]), self.badge, style)
 
     def mark_left(self) -> None:
         """The view left the newest event, or came back: count from here."""

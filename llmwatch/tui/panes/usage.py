@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from llmwatch import units
-from llmwatch.clean import Clean, literal
+from llmwatch.clean import Clean, join, literal
 from llmwatch.query.snapshot import Table
 from llmwatch.tui.panes.columns import UsageLine, usage_columns, usage_lines
 from llmwatch.tui.widgets.line_table import LineTable
-from llmwatch.tui.widgets.text import content
 
 
 class UsagePane(LineTable[UsageLine]):
@@ -42,7 +41,7 @@ class UsagePane(LineTable[UsageLine]):
         if table is not None:
             self._groups = table.groups
             self.set_rows(usage_lines(table), now)
-        self.border_title = content((literal(f"{self._number} "), "$foreground 55%"), (self.title, "bold"))
+        self.entitle(join([literal(f"{self._number} "), self.title]))
 
     def sort_by(self, column: str) -> None:
         """Sort by this column, or the other way round when it is the one."""

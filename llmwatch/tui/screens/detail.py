@@ -116,7 +116,7 @@ class DetailScreen(ModalScreen[None]):
             self.raw: "The line as it was read",
         }
         for table, title in titles.items():
-            table.border_title = content((literal(title), "bold"))
+            table.entitle(literal(title))
 
     def fail(self, reason: Clean) -> None:
         """Say why there is nothing."""

@@ -45,7 +45,7 @@ class TabBar(Line):
                 else "$foreground 55%"
             )
             pieces += [(words, style), (literal(" "), "")]
-        return spread(pieces, [self._badge], cells)
+        return spread(pieces, [self._badge, (literal(" "), "")], cells)
 
     async def on_click(self, event: events.Click) -> None:
         """To the pane under the pointer."""

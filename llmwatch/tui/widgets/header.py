@@ -18,13 +18,13 @@ STALE_SECONDS = 15.0
 """A feed that is well sends something every few seconds; after this long the header says it does not."""
 
 _BADGES: dict[SourceStatus, tuple[str, str]] = {
-    "error": ("✖ ERROR", "bold $text-error"),
     "reading": ("◐ READING", "bold $text-warning"),
     "live": ("● LIVE", "bold $text-success"),
+    "error": ("✖ ERROR", "bold $text-error"),
     "waiting": ("○ WAITING", "bold $text-warning"),
     "ended": ("■ ENDED", "bold $foreground 55%"),
 }
-"""In the order in which one source's status speaks for all of them."""
+"""In the order in which one source's status speaks for all of them. Trouble has a line of its own besides."""
 
 _APART = "   "
 

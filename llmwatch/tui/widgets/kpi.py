@@ -42,10 +42,10 @@ KPIS = (
         "What an hour costs at the pace of the last minutes",
         lambda k: k.cost_per_hour_usd,
         units.money,
-        "bold $accent",
+        "bold $text-accent",
         "$accent 80%",
     ),
-    Kpi("$ in scope", "Dollars for all calls in scope with a known price", lambda k: k.cost_usd, units.money),
+    Kpi("$ spent", "Dollars for all calls in scope with a known price", lambda k: k.cost_usd, units.money),
     Kpi("req/s", "Calls a second", lambda k: k.requests_per_second, units.rate),
     Kpi("errors", "Share of calls that failed", lambda k: k.error_percent, units.percent, troubled=True),
     Kpi("p95", "19 of 20 calls were faster", lambda k: k.latency_p95_ms, units.latency),
@@ -89,7 +89,7 @@ class KpiStrip(Line):
         return Content("\n").join(shown)
 
     def _column(self, kpi: Kpi, cells: int) -> tuple[tuple[Clean, str], ...]:
-        """Label; value; a sparkline in what the value leaves of its line; a sparkline as wide as the column."""
+        """Label; value; a sparkline beside the value; a sparkline as wide as the column."""
         series = kpi.series(self._kpis) if self._kpis else Series(None, ())
         value = literal(kpi.figure(series.now))
         style = "bold $text-error" if kpi.troubled and series.now else kpi.style

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -23,7 +23,7 @@ from textual.strip import Strip
 from llmwatch.clean import Clean, literal
 from llmwatch.tui.actions import bindings
 from llmwatch.tui.widgets.column import GAP, Cell, Column, place
-from llmwatch.tui.widgets.text import NOTHING, fit, width
+from llmwatch.tui.widgets.text import NOTHING, content, fit, width
 
 R = TypeVar("R")
 
@@ -109,6 +109,8 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         self._hover = -1
         self._moving = False
         self._placed: tuple[int, list[tuple[Column[R], int]]] = (-1, [])
+        self._shown: tuple[int, list[tuple[Cell, ...]]] = (-1, [])
+        self._labels: tuple[Clean, Clean, str] = (NOTHING, NOTHING, "")
         self._strip = lru_cache(maxsize=512)(self._build)
 
     # What is shown
@@ -120,16 +122,34 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         self._now = now or self._now
         self.cursor = self._place_of(self._key, before)
         self._key = self._key_of(rows[self.cursor]) if rows else _NONE
-        for row in rows[self._top : self._top + max(1, self.view_height)]:
-            self._cells(row)
         size = Size(self.size.width, len(rows) + self._heading)
+        moved = size != self.virtual_size or self.cursor != before or not rows
         if size != self.virtual_size:
             self.virtual_size = size
         if self.following:
             self._to_end()
         elif self.stream and self.cursor != before:
             self._scroll(self._top + self.cursor - before)
-        self.refresh()
+        self._refresh_changes(everything=moved)
+
+    def _refresh_changes(self, *, everything: bool) -> None:
+        """Send the terminal the lines that changed, not those that did not."""
+        visible = self.rows[self._top : self._top + max(1, self.view_height)]
+        shown, self._shown = self._shown, (self._top, [self._cells(row) for row in visible])
+        if everything or shown[0] != self._top:
+            self.refresh()
+            return
+        width = self.scrollable_content_region.width
+        for y, (old, new) in enumerate(zip(shown[1], self._shown[1], strict=False)):
+            if old != new:
+                self.refresh(Region(0, y + self._heading, width, 1))
+
+    def entitle(self, title: Clean, badge: Clean = NOTHING, badge_style: str = "") -> None:
+        """Put these into the border; drawing it means drawing all, so only when they are new."""
+        if (title, badge, badge_style) != self._labels:
+            self._labels = (title, badge, badge_style)
+            self.border_title = content((title, "bold"))
+            self.border_subtitle = content((badge, badge_style))
 
     @property
     def selected(self) -> R | None:

@@ -1,0 +1,1 @@
+"""The numbers the documentation claims, measured: `python -m benchmarks`."""
