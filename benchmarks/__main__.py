@@ -34,7 +34,9 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--large", action="store_true", help="10 million lines too: minutes, and 3 GB of cache")
+    parser.add_argument(
+        "--large", action="store_true", help="10 million lines too: minutes, and 3 GB of cache"
+    )
     parser.add_argument(
         "--only",
         action="append",

@@ -4,7 +4,7 @@ It serves the OpenAI chat API and sends Anthropic models to Bedrock Converse and
 Anthropic's token counts exclude the cache, Mantle's include it.
 """
 
-from llmwatch.dialects.dialect import Dialect
+from llmwatch.dialects.dialect import Dialect, quoted
 
 _KINDS = {
     "Request started": "start",
@@ -25,6 +25,17 @@ _KINDS = {
     "API key revoked": "security",
     "Client version rejected": "security",
 }
+
+_NAME_CALLERS = (
+    "Request started",
+    "Request completed",
+    "Request failed",
+    "Forwarding to Bedrock Mantle",
+    "Stream usage emitted",
+    "Mantle non-streaming response",
+    "Mantle streaming complete",
+)
+"""Statements with `user_sub` and `user_email`; those of a caller nobody knows may be blank or null."""
 
 _CACHED = "coalesce(usage.prompt_tokens_details.cached_tokens, 0)"
 _PROMPT = "coalesce(input_tokens, prompt_tokens)"
@@ -69,7 +80,7 @@ ROUTER = Dialect(
         "level": "level",
         "message": "message",
         "request_id": "request_id",
-        "identified": "user_email IS NOT NULL OR user_sub IS NOT NULL",
+        "identified": f"message IN ({', '.join(quoted(message) for message in _NAME_CALLERS)})",
         "user": "coalesce(nullif(trim(user_email), ''), nullif(trim(user_sub), ''))",
         "requested_model": "nullif(requested_model, '')",
         "model": "nullif(coalesce(mapped_model, model), '')",

@@ -96,11 +96,10 @@ class FileSource:
             trouble = watch.trouble
             if trouble is not None:
                 states.append(trouble)
-            states += [
-                reader.state(follow=self._follow)
-                for reader in readers
-                if reader.watch == index and (reader.path is not None or reader.note or reader.problem)
-            ]
+            for reader in readers:
+                here = reader.path is not None if watch.lists else reader.path == watch.path or reader.is_open
+                if reader.watch == index and (here or reader.note or reader.problem):
+                    states.append(reader.state(follow=self._follow))
         states += [copy.state for copy in tuple(self._copies.values()) if copy.detail]
         return (*states, *self._lost)
 

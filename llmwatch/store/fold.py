@@ -45,7 +45,6 @@ SELECT request_id, min(seq) AS first_seq, min(slice_id) AS slice_id, min(stream_
     coalesce(min(error_type) FILTER (failure = 'error'), min(error_type)) AS error_type,
     count_if(kind = 'start') > 1 OR count_if(kind = 'end') > 1 OR count_if(kind = 'usage') > 1
         OR coalesce(min(caller) <> max(caller), false)
-        OR (count(caller) > 0 AND count_if(identified AND kind IN ('start', 'model', 'usage', 'end') AND caller IS NULL) > 0)
         OR coalesce(min(model) <> max(model), false)
         OR coalesce(min(time) FILTER (kind = 'start') > min(time), false)
         OR coalesce(max(time) FILTER (kind = 'end') < max(time), false) AS overlapping

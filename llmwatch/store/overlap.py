@@ -199,8 +199,11 @@ class _Fold:
             candidates = self._ended_without_usage(line)
         elif line.kind == "model":
             candidates = _could_be_sent_to(line.model, candidates) or candidates[::-1]
+        if not candidates and line.user is None:
+            candidates = [call for call in calls if line.kind == "end"]
         if not candidates:
-            call = next((call for call in calls if not call.identified), None) or self._begin(line.user)
+            nobodys = (call for call in calls if call.user is None and call.usage is None)
+            call = next(nobodys, None) or self._begin(line.user)
             call.user, call.identified = line.user, True
             return call
         if line.kind == "end":
@@ -231,18 +234,18 @@ class _Fold:
     def _unlikeliness(self, call: OverlappingCall, end: CallLine) -> tuple[bool, bool, bool, timedelta]:
         """How badly a call fits its end line.
 
-        By the model of the response just before it, by the time it took, by whether it got as far as the end says.
+        By path and the response just before it, by the time it took, by whether it got as far as the end says.
         """
-        other_model = any(
-            response.model not in (None, call.model) for response in self._responses if call.model
-        )
+        other_call = end.path is not None and call.lines[0].path not in (None, end.path)
+        for response in self._responses:
+            other_call |= call.usage is not None or call.model not in (None, response.model)
         went_well = end.failure is None and (end.http_status or 0) < 400
         used = call.usage is not None or any(call in candidates for _, candidates in self._unsure)
         misfit = not used and (went_well or _modelled(call))
         if call.started is None or end.time is None or end.latency_ms is None:
-            return other_model, True, misfit, timedelta.max
+            return other_call, True, misfit, timedelta.max
         off = abs(end.time - call.started - timedelta(milliseconds=end.latency_ms))
-        return other_model, off > _CLOCK_TOLERANCE, misfit, off
+        return other_call, off > _CLOCK_TOLERANCE, misfit, off
 
     def _hand_unsure(self, call: OverlappingCall) -> None:
         """The oldest usage it may be the owner of, if the call has none of its own."""

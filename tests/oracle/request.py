@@ -48,7 +48,7 @@ class TrueCall:
 
     `ambiguous` names the fields that no reader can learn from the log, for other requests with its id ran
     meanwhile. `crowded`: the same person's did, so which of the person's calls a line is of cannot be told;
-    `person` is then sure, and so are the sums of the tokens.
+    `user` is then sure, and so are the sums of the tokens.
     """
 
     request_id: str

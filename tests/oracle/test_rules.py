@@ -150,6 +150,36 @@ def test_one_person_with_one_model_twice_at_once_keeps_it() -> None:
     }
 
 
+def test_a_retry_after_two_models_at_once_keeps_its_own() -> None:
+    both = (
+        start("a"),
+        start("a"),
+        forward("a", GLM),
+        failed("x"),
+        end("a", 502),
+        forward("a", KIMI),
+        end("a"),
+    )
+    found = calls(*both, start("a"), forward("a", OPUS), mantle("a", 7), end("a"))
+    assert spent(found) == {("a", None, None), ("a", OPUS, 7)}
+
+
+def test_an_end_given_to_the_wrong_one_of_a_persons_calls_is_undone() -> None:
+    both = (start("a"), start("a"), forward("a", GLM), unsaid("Calling ConverseStream API", model=OPUS))
+    hung_up = said("Request failed", "a", **CHAT, level="ERROR", error="Cannot write to closing transport")
+    found = calls(*both, hung_up, mantle("a", 7), end("a"))
+    assert sorted((call.outcome, call.model, call.tokens.input) for call in found) == [
+        ("aborted", OPUS, None),
+        ("ok", GLM, 7),
+    ]
+
+
+def test_an_error_is_of_who_ends_right_after() -> None:
+    ran = (start("a"), start("b"), forward("a", GLM), forward("b", GLM))
+    found = calls(*ran, failed("refused"), end("b"), end("a"))
+    assert {call.user: call.outcome for call in found} == {"a": "ok", "b": "error"}
+
+
 def test_a_retry_under_one_id_is_another_call() -> None:
     one = (start("a"), forward("a", GLM), failed("refused"), end("a", 502))
     two = (start("a"), forward("a", KIMI), mantle("a", 7), end("a"))

@@ -22,7 +22,8 @@ REAL_OPEN = os.open
 WRITING = ["part", "line", "line", "line"]
 ROTATING = ["rotate", "compress", "copy_and_truncate", "truncate", "replace"]
 OPERATIONS = st.lists(
-    st.sampled_from([*WRITING, *ROTATING, "deny", "allow", "poll", "poll", "poll"]), max_size=int(os.environ.get("MX","25"))
+    st.sampled_from([*WRITING, *ROTATING, "deny", "allow", "poll", "poll", "poll"]),
+    max_size=int(os.environ.get("MX", "25")),
 )
 
 
