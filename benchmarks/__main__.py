@@ -6,6 +6,7 @@ import argparse
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 from benchmarks.figure import Figure, Settings
@@ -23,13 +24,18 @@ def main() -> int:
         if (benchmark.name in arguments.only if arguments.only else arguments.large or not benchmark.large)
     ]
     figures: list[Figure] = []
+    broken = False
     for benchmark in wanted:
         print(f"{benchmark.name}: {benchmark.title} …", file=sys.stderr, flush=True)
         began = time.monotonic()
-        figures += benchmark.run(settings)
+        try:
+            figures.extend(benchmark.run(settings))
+        except Exception:  # noqa: BLE001 (what the others find is still worth printing)
+            broken = True
+            traceback.print_exc()
         print(f"{benchmark.name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     print(*table(figures), "", machine(), sep="\n")
-    return 0
+    return 1 if broken else 0
 
 
 def _arguments() -> argparse.Namespace:

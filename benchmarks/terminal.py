@@ -65,7 +65,8 @@ class Terminal:
     def wait_for(self, text: str, timeout: float = 60) -> float:
         """The moment (of `perf_counter`) at which this was on screen, in one style. Raises TimeoutError."""
         self._awaited = text.encode()
-        if not self._seen.wait(timeout):
+        self._seen.wait(timeout)
+        if not self._seen_at:
             tail = bytes(self._drawn[-2000:]).decode(errors="replace")
             raise TimeoutError(f"{text!r} was not drawn in {timeout:.0f} s; the last that was: {tail!r}")
         return self._seen_at
@@ -92,3 +93,4 @@ class Terminal:
                 if self._awaited and self._awaited in self._drawn:
                     self._seen_at = time.perf_counter()
                     self._seen.set()
+        self._seen.set()

@@ -6,6 +6,7 @@ many lines the store had when; times are those of `time.monotonic`, which all pr
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 import time
@@ -25,6 +26,8 @@ from llmwatch.tui.app import MonitorApp
 
 class WatchedApp(MonitorApp):
     """Notes when the first picture after each key was on the terminal."""
+
+    CSS_PATH = Path(inspect.getfile(MonitorApp)).with_name(str(MonitorApp.CSS_PATH))
 
     def __init__(self, monitor: Monitor) -> None:
         super().__init__(monitor)

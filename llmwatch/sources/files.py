@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from llmwatch.sources.discover import Found, rotations_of, text_of
-from llmwatch.sources.follower import Likeness, MovedError, Passage, Reader, why
+from llmwatch.sources.follower import MovedError, Reader, why
+from llmwatch.sources.passage import Likeness, Passage
 from llmwatch.sources.source import SourceState
 from llmwatch.sources.watch import Identity, Watch, glance
 from llmwatch.store.slice import Slice
@@ -97,7 +98,9 @@ class FileSource:
             if trouble is not None:
                 states.append(trouble)
             for reader in readers:
-                here = reader.path is not None if watch.lists else reader.path == watch.path or reader.is_open
+                here = reader.path is not None and (
+                    watch.lists or reader.path == watch.path or reader.is_open
+                )
                 if reader.watch == index and (here or reader.note or reader.problem):
                     states.append(reader.state(follow=self._follow))
         states += [copy.state for copy in tuple(self._copies.values()) if copy.detail]
@@ -148,8 +151,9 @@ class FileSource:
     def _list(self, now: float) -> None:
         """Find out where the known files are now and which are new."""
         found: dict[Identity, tuple[int, int, Found]] = {}
+        known = self._readers.keys() | self._copies.keys()
         for index, watch in enumerate(self._watches):
-            for rank, one in enumerate(watch.find(self._readers)):
+            for rank, one in enumerate(watch.find(known)):
                 found.setdefault(one.identity, (index, rank, one))
         for identity, reader in tuple(self._readers.items()):
             if identity in found and reader.differs_from(found[identity][2]):

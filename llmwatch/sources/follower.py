@@ -7,21 +7,14 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Literal
 
 from llmwatch.sources.compressed import Unpacked
 from llmwatch.sources.content import HEAD_BYTES, packing_of, refusal
 from llmwatch.sources.discover import Found, LogName, identity_of, text_of
+from llmwatch.sources.passage import FINGERPRINT_BYTES, MARK_BYTES, OPEN_FLAGS, Passage
 from llmwatch.sources.slicer import Slicer
 from llmwatch.sources.source import SourceState, SourceStatus
 from llmwatch.store.slice import SLICE_BYTES, Slice
-
-FINGERPRINT_BYTES = 4096
-"""How many first bytes of a file tell it from others."""
-
-_MARK_BYTES = 256
-"""How many last-read bytes tell whether a file still is what was read."""
 
 _LOOK_BACK = 1 << 16
 """How far before the end of a slice a newline is looked for, so that the slice needs no cutting."""
@@ -30,51 +23,8 @@ _COARSE_CLOCK_NS = 50_000_000
 """File times move in ticks of up to 10 ms: a file may change after a read and keep its time for this long."""
 
 
-_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-"""Not to block where a pipe has taken the file's name."""
-
-Likeness = Literal["whole", "part", "no"]
-
-
 class MovedError(Exception):
     """A path no longer leads to the file it led to when the folder was listed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """What was read of a file: enough to know it again under another name, copied or compressed."""
-
-    origin: int
-    """Where the text begins: behind zero bytes that a truncation left."""
-    head: bytes
-    mark: bytes
-    """The last bytes read; they end at `taken`."""
-    taken: int
-
-    def begins(self, path: str) -> Likeness:
-        """Whether a file begins with all that was read (`whole`) or is a beginning of it. Raises OSError."""
-        descriptor = os.open(path, _FLAGS)
-        try:
-            return self.begins_in(descriptor)
-        finally:
-            os.close(descriptor)
-
-    def begins_in(self, descriptor: int) -> Likeness:
-        """The same of an open file."""
-        packing = packing_of(os.pread(descriptor, 4, 0))
-        if packing == "plain":
-            head = os.pread(descriptor, len(self.head), self.origin)
-            mark = os.pread(descriptor, len(self.mark), self.taken - len(self.mark))
-        else:
-            head = Unpacked(descriptor, packing).read(len(self.head))
-            mark = b""
-            if head and self.head.startswith(head):
-                unpacked = Unpacked(descriptor, packing)
-                unpacked.skip(self.taken - len(self.mark))
-                mark = unpacked.read(len(self.mark))
-        if not head or not self.head.startswith(head) or not self.mark.startswith(mark):
-            return "no"
-        return "whole" if (head, mark) == (self.head, self.mark) else "part"
 
 
 class Reader:
@@ -190,13 +140,13 @@ class Reader:
         with suppress(OSError):
             descriptor = self._descriptor
             if descriptor is None and self.path is not None:
-                descriptor = os.open(self.path, _FLAGS)
+                descriptor = os.open(self.path, OPEN_FLAGS)
             if descriptor is None:
                 return
             try:
                 size = os.fstat(descriptor).st_size
                 head = os.pread(descriptor, FINGERPRINT_BYTES, self._origin)
-                start = max(size - _MARK_BYTES, 0)
+                start = max(size - MARK_BYTES, 0)
                 yield Passage(self._origin, head, os.pread(descriptor, size - start, start), size)
             finally:
                 if descriptor != self._descriptor:
@@ -236,7 +186,7 @@ class Reader:
         if self._descriptor is None:
             if self.path is None:
                 raise MovedError
-            self._descriptor = os.open(self.path, _FLAGS)
+            self._descriptor = os.open(self.path, OPEN_FLAGS)
         status = os.fstat(self._descriptor)
         if identity_of(status) != self.identity:
             self.close()
@@ -399,7 +349,7 @@ class Reader:
         self._taken += len(data)
         if len(self._head) < FINGERPRINT_BYTES:
             self._head += data[: FINGERPRINT_BYTES - len(self._head)]
-        self._mark = (self._mark + data[-_MARK_BYTES:])[-_MARK_BYTES:]
+        self._mark = (self._mark + data[-MARK_BYTES:])[-MARK_BYTES:]
         piece = self._slicer.feed(data)
         if piece is not None:
             yield piece

@@ -38,7 +38,7 @@ class Watch(Protocol):
     """Why the last `find` came back without what was asked for."""
 
     def find(self, known: Container[Identity]) -> list[Found]:
-        """The files that the path stands for now, oldest rotation first. `known` are those being read."""
+        """The files that the path stands for now, oldest rotation first. `known` are those met before."""
         ...
 
 
@@ -75,11 +75,11 @@ class FileWatch:
         return found
 
     def _newer_rotations(self, known: Container[Identity]) -> list[Found]:
-        """Those being read, and those not met before whose last write, which compression keeps, is newer."""
+        """Those known, and those not met before whose last write, which compression keeps, is newer."""
         rotations = rotations_of(self.path)
-        being_read = [one for one in rotations if one.identity in known]
-        self._met.update((one.identity, one.status.st_mtime_ns) for one in being_read)
-        return [one for one in rotations if one in being_read or self._is_newer(one)]
+        old = [one for one in rotations if one.identity in known]
+        self._met.update((one.identity, one.status.st_mtime_ns) for one in old)
+        return [one for one in rotations if one in old or self._is_newer(one)]
 
     def _is_newer(self, one: Found) -> bool:
         written = one.status.st_mtime_ns

@@ -134,7 +134,7 @@ class _Fold:
         elif line.names_caller:
             self._take_identified(line)
         elif line.kind == "model":
-            if self._block and line.requested_model and not self._block[-1].requested_model:
+            if self._block and _begins_anew(line, self._block[-1]):
                 self._place_block()
             self._block.append(line)
         else:
@@ -168,6 +168,7 @@ class _Fold:
         if line.kind == "end":
             self._hand(self._errors, call)
             self._hand_unsure(call)
+            self._exchange_guess(call, line)
         call.add(line)
 
     def _begin(self, user: str | None, *, identified: bool = True) -> OverlappingCall:
@@ -256,6 +257,20 @@ class _Fold:
                     call.add(usage)
                     return
 
+    def _exchange_guess(self, call: OverlappingCall, end: CallLine) -> None:
+        """A call that ends well has had its usage: if another call of its caller was given it on a guess, that."""
+        if call.usage is None and end.failure is None and (end.http_status or 0) < 400:
+            for other in self._open(end):
+                if (
+                    other.user == call.user
+                    and other.usage is not None
+                    and not (other.forwarded or call.forwarded)
+                ):
+                    call.lines[1:], other.lines[1:] = other.lines[1:], call.lines[1:]
+                    call.usage, other.usage = other.usage, call.usage
+                    call.model, other.model = other.model, call.model
+                    return
+
     def _place_block(self) -> None:
         """Give the lines that name a model to the call they can be of, if they can be of one person's only."""
         if not self._block:
@@ -314,6 +329,11 @@ class _Fold:
             else:
                 call.add(line)
         pending.clear()
+
+
+def _begins_anew(line: CallLine, before: CallLine) -> bool:
+    """Whether a line that names a model is the first of another call's, not the next of the same."""
+    return line.model != before.model or (line.requested_model is not None and before.requested_model is None)
 
 
 def _could_be_sent_to(model: str | None, calls: Sequence[OverlappingCall]) -> list[OverlappingCall]:

