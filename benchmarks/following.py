@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ from pathlib import Path
 from statistics import median, quantiles
 
 from benchmarks.figure import Figure, Settings
-from benchmarks.inputs import flood
+from benchmarks.inputs import flood, history
 from benchmarks.processes import ROOT
 from benchmarks.terminal import Terminal
 from benchmarks.traffic import LINES_A_REQUEST
@@ -24,6 +25,9 @@ _WRITTEN = 165_000
 """Lines a second that are written: one that falls behind cannot hide it."""
 
 _SECONDS = 20
+_BEFORE = 1_500
+"""Requests that are in the log already."""
+
 _CATCH_UP_SECONDS = 30
 _KEYS = "jjjjskkkkS"
 
@@ -33,7 +37,7 @@ def run(settings: Settings) -> Iterator[Figure]:
     plan = flood(settings.cache, count, 1000 * LINES_A_REQUEST / _WRITTEN)
     with tempfile.TemporaryDirectory(dir=settings.cache) as folder:
         log, result = Path(folder, "flood.jsonl"), Path(folder, "result.json")
-        log.touch()
+        shutil.copy(history(settings.cache, _BEFORE), log)
         with Terminal((sys.executable, "-m", "benchmarks.watched", str(log), str(result))) as terminal:
             terminal.wait_for("LIVE")
             writing = (str(plan), str(log), str(_WRITTEN), str(_SECONDS))
@@ -61,11 +65,13 @@ def _press(terminal: Terminal, writer: subprocess.Popen[bytes]) -> list[float]:
 
 
 def _sustained(progress: Sequence[tuple[float, int]], written: int) -> Figure:
-    """Lines a second from the first to the last: all that was written, by the time it was in the store."""
-    began = next((before for (before, _), (_, count) in pairwise(progress) if count), 0.0)
+    """Lines a second, from the moment they begin to come to that at which all are in the store."""
+    before = progress[0][1]
+    began = next(moment for (moment, _), (_, count) in pairwise(progress) if count > before)
     ended, count = next(((moment, count) for moment, count in progress if count >= written), progress[-1])
-    detail = f"{count:,} of {written:,} lines, written at {_WRITTEN:,} a second for {_SECONDS} s"
-    return Figure("following, into the store", count / (ended - began), _RATE, "lines/s", True, detail)
+    came = count - before
+    detail = f"{came:,} of {written - before:,} lines, written at {_WRITTEN:,} a second for {_SECONDS} s"
+    return Figure("following, into the store", came / (ended - began), _RATE, "lines/s", True, detail)
 
 
 def _responsive(pressed: Sequence[float], drawn: Sequence[float]) -> Figure:

@@ -27,7 +27,7 @@ def history(cache: Path, count: int = MILLION) -> Path:
 def flood(cache: Path, count: int, gap_ms: float) -> Path:
     """So many requests so close together, in the order in which a router writes their lines."""
     path = cache / f"flood-{count}-{gap_ms:.6f}-{_FORM}.jsonl"
-    return _made(path, by_time(requests(count, _SEED, gap_ms=gap_ms)))
+    return _made(path, by_time(requests(count, _SEED + 1, gap_ms=gap_ms)))
 
 
 def _made(path: Path, lines: Iterable[Line]) -> Path:

@@ -27,7 +27,7 @@ from llmwatch.tui.app import MonitorApp
 class WatchedApp(MonitorApp):
     """Notes when the first picture after each key was on the terminal."""
 
-    CSS_PATH = Path(inspect.getfile(MonitorApp)).with_name(str(MonitorApp.CSS_PATH))
+    CSS_PATH = str(Path(inspect.getfile(MonitorApp)).with_name(MonitorApp.CSS_PATH))
 
     def __init__(self, monitor: Monitor) -> None:
         super().__init__(monitor)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from llmwatch.store.store import Store
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
-_LEAST_MEMORY = 256 << 20
+_LEAST_MEMORY, _MOST_MEMORY = 256 << 20, 1 << 50
 
 
 def add_source_arguments(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
@@ -137,7 +137,9 @@ def _bytes(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise UsageError(f"--memory {text!r} is no size: write 1GiB, 512M or 2G")
-    size = int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))
+    size = float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " ")
     if size < _LEAST_MEMORY:
         raise UsageError(f"--memory {text} is too little: the store needs at least 256M")
-    return size
+    if size > _MOST_MEMORY:
+        raise UsageError(f"--memory {text} is more than any machine has: write 1GiB, 512M or 2G")
+    return int(size)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from llmwatch.cli.arguments import add_store_arguments, open_store
+from llmwatch.errors import UsageError
 
 NAME = "demo"
 HELP = "synthetic traffic in the monitor; not on a terminal: prints a table and ends"
@@ -34,7 +35,10 @@ def run(arguments: argparse.Namespace) -> int:
     from llmwatch.sources.demo import open_demo, write_demo
 
     if arguments.write:
-        start = datetime.now(UTC) - timedelta(minutes=arguments.minutes)
+        try:
+            start = datetime.now(UTC) - timedelta(minutes=arguments.minutes)
+        except (ValueError, OverflowError):
+            raise UsageError(f"--minutes {arguments.minutes} is no length of time: write 10") from None
         lines = write_demo(arguments.write, start=start, minutes=arguments.minutes)
         say(f"{lines:,} lines are in {arguments.write}")
         return 0

@@ -12,20 +12,28 @@ from typing import NoReturn
 from llmwatch import __version__
 from llmwatch.clean import clean
 from llmwatch.cli import demo, doctor, replay, sql, tail, top
-from llmwatch.errors import LlmwatchError
+from llmwatch.errors import LlmwatchError, SourceError
 
 _COMMANDS = (tail, top, sql, demo, replay, doctor)
 _INTERRUPTED = 130
+_INTERRUPTED_QUERY = "Query interrupted"
+"""DuckDB raises a RuntimeError that says this, in place of what a signal's handler raised while a query ran."""
+_WHO = "llmwatch: "
 _LONGEST_MESSAGE = 2000
 
 
 def run(words: Sequence[str]) -> int:
     """Run one command; returns its exit code."""
-    signal.signal(signal.SIGTERM, _terminated)
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, _terminated)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    terminated: list[int] = []
+
+    def terminate(number: int, _frame: object) -> NoReturn:
+        terminated.append(number)
+        raise SystemExit(128 + number)
+
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), terminate)
+    _ready_streams()
     try:
         arguments = _parser().parse_args(words)
         code: int = arguments.run(arguments)
@@ -36,15 +44,42 @@ def run(words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        # Python flushes stdout once more at exit, which would complain again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
+    except OSError as error:
+        _drop_output()
+        say(
+            f"{error.filename or 'the output'} failed ({error.strerror}): free room there or choose another place"
+        )
+        return SourceError.exit_code
+    except RuntimeError as error:
+        if str(error) != _INTERRUPTED_QUERY:
+            raise
+        return 128 + terminated[-1] if terminated else _INTERRUPTED
     return code
 
 
-def say(sentence: str) -> None:
-    """Narrate: on stderr, cleaned, since it may name files and quote what was typed."""
-    print(f"llmwatch: {clean(sentence, _LONGEST_MESSAGE).text}", file=sys.stderr)
+def say(message: str) -> None:
+    """Narrate: on stderr, cleaned, since it may name files and quote what was typed.
+
+    Lines after the first are indented, so that a caret points right and no file name can begin a sentence.
+    """
+    for number, line in enumerate(message.split("\n")):
+        begin = " " * len(_WHO) if number else _WHO
+        print((begin + clean(line, _LONGEST_MESSAGE).text).rstrip(), file=sys.stderr)
+
+
+def _ready_streams() -> None:
+    """Any text can be written; to a stream that the caller closed, in vain."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 (open for as long as the program runs)
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def _drop_output() -> None:
+    """Python flushes stdout once more at exit, which would complain again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Parser(argparse.ArgumentParser):
@@ -68,7 +103,3 @@ def _parser() -> argparse.ArgumentParser:
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     return parser
-
-
-def _terminated(number: int, _frame: object) -> NoReturn:
-    raise SystemExit(128 + number)

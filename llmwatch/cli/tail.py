@@ -159,7 +159,8 @@ def plain_line(event: EventRow) -> str:
     known = "  ".join(
         f"{name}={clean(value, _LONGEST_TEXT).text}" for name, value in facts.items() if value is not None
     )
-    return f"{moment}  {clean(event.level or '-', 7).text:<7}  {clean(event.message, _LONGEST_TEXT).text}  {known}".rstrip()
+    level, message = clean(event.level or "-", 7).text, clean(event.message, _LONGEST_TEXT).text
+    return f"{moment}  {level:<7}  {message}  {known}".rstrip()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -80,13 +81,15 @@ def run(arguments: argparse.Namespace) -> int:
     """Read, group, print; the exit code says what was found."""
     from llmwatch.query.tables import check_grouping, count_all, group_calls
 
-    by = [name.strip() for name in arguments.by.split(",") if name.strip()]
+    by = list(dict.fromkeys(name.strip() for name in arguments.by.split(",") if name.strip()))
     check_grouping(by, arguments.sort)
     limit = arguments.limit
     if limit is None:
         limit = _TABLE_ROWS if arguments.format == "table" else 0
     if limit < 0:
         raise UsageError(f"--limit {limit} is less than none: 0 means all rows")
+    if arguments.fail_over is not None and not arguments.fail_over >= 0:
+        raise UsageError(f"--fail-over {arguments.fail_over} is no amount: write dollars, as in 12.50")
     now = datetime.now(UTC)
     with load_all(arguments) as loaded:
         text_column = arguments.sort in GROUPINGS or arguments.sort == "first_seen"
@@ -96,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
             by,
             sort=arguments.sort,
             descending=not text_column,
-            limit=limit,
+            limit=min(limit, sys.maxsize),
             now=now,
         )
         counters = count_all(loaded.store, loaded.scope, now)

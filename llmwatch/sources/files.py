@@ -206,6 +206,9 @@ class FileSource:
         if one.named:
             return False
         name = text_of(one.path)
+        if self._follow and not one.status.st_size and (one.log.rotated or one.log.packed):
+            self._copies[one.identity] = _Copy(name, sight, "")  # a copy in the making shows nothing at first
+            return True
         for original in self._originals(one):
             try:
                 likeness = original.passage.begins(one.path)

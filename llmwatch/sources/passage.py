@@ -47,7 +47,10 @@ class Passage:
             head = os.pread(descriptor, len(self.head), self.origin)
             mark = os.pread(descriptor, len(self.mark), self.taken - len(self.mark))
         else:
-            head = Unpacked(descriptor, packing).read(len(self.head))
+            unpacked = Unpacked(descriptor, packing)
+            head = unpacked.read(len(self.head))
+            if not head and unpacked.complaint:  # too little is written to tell
+                return "part"
             mark = b""
             if head and self.head.startswith(head):
                 unpacked = Unpacked(descriptor, packing)

@@ -57,10 +57,11 @@ CASE WHEN f.failed THEN 'error' WHEN f.hung_up THEN 'aborted' WHEN f.ended AND f
 """
 
 _FINISHED = f"""
+CREATE OR REPLACE TEMP VIEW finished AS
 SELECT f.*, t.region, {_STATUS} AS status,
     coalesce(f.input_tokens, f.output_tokens) IS NOT NULL AS metered,
     f.modelled OR (f.chat AND {_STATUS} = 'ok') AS reached_model
-FROM folded f JOIN streams t USING (stream_id)
+FROM grouped f JOIN streams t USING (stream_id)
 """
 
 
@@ -113,11 +114,9 @@ class Fold:
             f"FROM lines WHERE {condition} AND kind IS NOT NULL AND request_id IS NOT NULL"
             f") {_GROUPED}"
         )
-        names = ", ".join(f'"{name}"' for name in FOLDED_COLUMNS)
-        execute(f"CREATE OR REPLACE TEMP TABLE folded AS SELECT {names} FROM grouped WHERE NOT overlapping")
         if self._count("SELECT count(*) FROM grouped WHERE overlapping"):
             self._fold_overlapping(condition)
-        execute(f"CREATE OR REPLACE TEMP TABLE finished AS {_FINISHED}")
+        execute(_FINISHED)
         self._prices.resolve()
         execute(
             f"""INSERT INTO folded_calls SELECT c.request_id, hash(c.request_id), c.first_seq, c.slice_id,
@@ -139,8 +138,9 @@ class Fold:
             for row in self._overlapping_calls(condition)
         )
         files = ", ".join(quoted(file) for file in self._scratch.put(rows, "overlapping"))
+        self._connection.execute("DELETE FROM grouped WHERE overlapping")
         self._connection.execute(
-            f"INSERT INTO folded SELECT * FROM read_json([{files}], format = 'newline_delimited', "
+            f"INSERT INTO grouped SELECT *, false FROM read_json([{files}], format = 'newline_delimited', "
             f"columns = {FOLDED_COLUMNS!r})"
         )
 

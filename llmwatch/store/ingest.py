@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from llmwatch.store.scratch import Scratch
 
-_MAY_BE_BLANK = re.compile(rb"(?:\A|\n)[ \t\r\n]")
+_MAY_BE_BLANK = re.compile(rb"\n[ \t\r\n]")
 _BLANK_LINES = re.compile(rb"^[ \t\r]*$(?=\n)", re.MULTILINE)
 _STANDS_FOR_BLANK = b"null"
 """The reader skips blank lines, and then rows and lines would not correspond."""

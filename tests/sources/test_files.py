@@ -158,6 +158,24 @@ def test_the_beginning_of_a_line_in_a_replaced_file_waits_for_its_end_a_moment(
     source.close()
 
 
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_copy_is_not_read_while_it_is_made(tmp_path: Path, clock: Clock, packed: bool) -> None:
+    path = tmp_path / "x.log"
+    path.write_bytes(b"".join(b"%d\n" % n for n in range(50_000)))
+    made = path.read_bytes()
+    source = follow_folder(tmp_path, clock)
+    assert len(lines_of(pull(source))) == 50_000
+    copy = tmp_path / ("x.log.1.gz" if packed else "x.log.1")
+    content = gzip.compress(made) if packed else made
+    for size in (0, 2, 10, 20, 40_000, len(content)):
+        copy.write_bytes(content[:size])
+        clock.now += 1
+        assert pull(source) == []
+    append(path, b"more\n")
+    assert lines_of(pull(source)) == [b"more"]
+    source.close()
+
+
 def test_truncation_without_a_copy_is_told_of(tmp_path: Path, clock: Clock) -> None:
     path = tmp_path / "x.log"
     path.write_text("one\ntwo\nthr")
