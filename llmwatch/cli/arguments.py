@@ -55,8 +55,8 @@ def read_scope(arguments: argparse.Namespace, now: datetime) -> Scope:
     from llmwatch.query.moments import read_moment
     from llmwatch.query.scope import Scope
 
-    since = read_moment(arguments.since, now) if arguments.since else None
-    until = read_moment(arguments.until, now) if arguments.until else None
+    since = None if arguments.since is None else read_moment(arguments.since, now)
+    until = None if arguments.until is None else read_moment(arguments.until, now)
     if since and until and since >= until:
         raise UsageError(f"--since {arguments.since} is not before --until {arguments.until}: exchange them")
     return Scope(since, until)

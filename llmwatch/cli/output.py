@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -27,7 +28,11 @@ def add_format_arguments(parser: argparse.ArgumentParser) -> None:
 
 def json_text(value: object) -> str:
     """JSON that holds any text exactly and is harmless on a terminal: all but printable ASCII is escaped."""
-    return json.dumps(value, default=_plain).replace("\x7f", "\\u007f")
+    try:
+        text = json.dumps(value, default=_plain, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_without_nan(value), default=_plain, allow_nan=False)
+    return text.replace("\x7f", "\\u007f")
 
 
 def instant(moment: datetime | None) -> str | None:
@@ -59,6 +64,17 @@ def aligned(header: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> 
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         yield "  ".join(padded).rstrip()
+
+
+def _without_nan(value: object) -> object:
+    """JSON has no number for NaN and the infinities; what is no number is not known."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return value
 
 
 def _plain(value: object) -> object:

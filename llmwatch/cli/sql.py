@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from datetime import UTC, datetime
 
 from llmwatch.cli.arguments import add_source_arguments, add_store_arguments, load_all
@@ -36,6 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     with load_all(arguments) as loaded:
         text = _DESCRIBE if arguments.describe else arguments.sql
         answer = loaded.store.ask(text, now=now)
+        if arguments.format != "table":
+            _refuse_namesakes(answer.columns)
         rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
         if arguments.format == "json":
             counters = asdict(count_all(loaded.store, loaded.scope, now))
@@ -51,6 +54,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 _DESCRIBE = """SELECT table_name AS "table", column_name AS "column", data_type AS type FROM duckdb_columns()
 WHERE table_name IN ('events', 'calls', 'rejected') AND database_name = 'store' ORDER BY table_name, column_index"""
+
+
+def _refuse_namesakes(columns: tuple[str, ...]) -> None:
+    """An object holds one value a name: the other would be lost."""
+    name, count = next(iter(Counter(columns).most_common(1)), ("", 0))
+    if count > 1:
+        raise UsageError(f"{count} columns are named {name!r}: name them apart with AS")
 
 
 def _cell(value: object) -> str:

@@ -80,7 +80,7 @@ class Dialect:
         """The SQL that turns `reader`, a table function call, into canonical rows, one for each row read."""
         canonical = {name: self.mapping.get(name, "NULL") for name in CANONICAL_COLUMNS}
         canonical["dialect"] = quoted(self.name)
-        canonical["kind"] = self._kind()
+        canonical["kind"] = "_kind"
         canonical["failure"] = (
             f"CASE WHEN level = 'ERROR' THEN CASE WHEN contains(error, {quoted(self.hung_up)}) "
             "THEN 'aborted' ELSE 'error' END END"
@@ -90,20 +90,21 @@ class Dialect:
             f"TRY_CAST({expression} AS {CANONICAL_COLUMNS[name]}) AS {name}"
             for name, expression in canonical.items()
         )
-        return f"SELECT {columns} FROM {reader}"
+        return f"SELECT {columns} FROM (SELECT *, {self._kind()} AS _kind FROM {reader})"
 
     def _kind(self) -> str:
-        whens = " ".join(
-            f"WHEN {quoted(message)} THEN {quoted(kind)}" for message, kind in self.kinds.items()
-        )
+        whens = " ".join(f"WHEN {quoted(message)} THEN {quoted(kind)}" for message, kind in self.kinds.items())
         other = "CASE WHEN level = 'ERROR' THEN 'error' ELSE 'info' END"
         return f"CASE WHEN {self.recognised} THEN CASE message {whens} ELSE {other} END END"
 
     def _tokens(self) -> dict[str, str]:
-        """Usage that says nothing, or zero of everything, is unknown: no real answer has no input and no output."""
+        """Usage that says nothing, or zero of everything, is unknown: no real answer has no input and no output.
+
+        The condition on the kind stands first, so that the rest is worked out for few lines.
+        """
         known = " OR ".join(f"coalesce({expression}, 0) <> 0" for expression in self.tokens.values())
         return {
-            name: f"CASE WHEN ({known}) AND {expression} >= 0 THEN {expression} END"
+            name: f"CASE WHEN _kind = 'usage' THEN CASE WHEN ({known}) AND {expression} >= 0 THEN {expression} END END"
             for name, expression in self.tokens.items()
         }
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from llmwatch.sources.source import Source
 from llmwatch.store.slice import Slice
 from llmwatch.store.store import Store
 
+Item = TypeVar("Item")
+
 
 def load(source: Source, store: Store, progress: Callable[[Source], None] | None = None) -> None:
     """Read a source to its end, and fold. `progress` is called now and then."""
-    for piece in read_ahead(_whole(source)):
-        store.ingest(piece)
+    for ready in read_ahead(store.prepare(piece) for piece in _whole(source)):
+        store.take(ready)
         if progress:
             progress(source)
     store.refresh()
@@ -25,16 +28,16 @@ def _whole(source: Source) -> Iterator[Slice]:
     yield from source.finish()
 
 
-def read_ahead(pieces: Iterator[Slice]) -> Iterator[Slice]:
-    """The same slices; while one is used, a thread reads the next.
+def read_ahead(pieces: Iterator[Item]) -> Iterator[Item]:
+    """The same items; while one is used, a thread makes the next.
 
     One at a time, so that at most two are in memory. Errors come out where the slice would have. When the
     consumer stops early, the thread ends with the piece it is reading.
     """
-    ahead: queue.Queue[Slice | BaseException | None] = queue.Queue(maxsize=1)
+    ahead: queue.Queue[Item | BaseException | None] = queue.Queue(maxsize=1)
     stopped = threading.Event()
 
-    def offer(item: Slice | BaseException | None) -> None:
+    def offer(item: Item | BaseException | None) -> None:
         while not stopped.is_set():
             try:
                 ahead.put(item, timeout=0.1)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from llmwatch.dialects.dialect import CANONICAL_COLUMNS, Dialect, quoted
@@ -23,9 +24,22 @@ _STANDS_FOR_BLANK = b"null"
 _REJECTED_BYTES = 4096
 """How much of a line that was not understood is kept for the listing."""
 
+_AHEAD = 3
+"""One slice being written, one that waits, one being prepared."""
+
+_LONG_VALUE = 4 << 20
 _LONGEST_VALUE = 64 << 20
+"""Bytes of a line: what the reader is made for, and what it is told to take when it has met a longer one."""
 
 Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Whole lines, and the files in which the reader finds them."""
+
+    data: bytes
+    files: Sequence[str]
 
 
 class Ingest:
@@ -34,11 +48,22 @@ class Ingest:
     def __init__(self, connection: duckdb.DuckDBPyConnection, scratch: Scratch) -> None:
         self._connection = connection
         self._scratch = scratch
+        self._prepared = 0
 
-    def write(self, data: bytes, *, slice_id: int, stream_id: int, first_seq: int) -> tuple[int, int]:
-        """Append the lines of `data`, the first of them as `first_seq`. How many rows, and how many not blank."""
+    def prepare(self, data: bytes) -> Prepared:
+        """Put lines where the reader finds them. Any thread may, while another is in `write`.
+
+        At most `_AHEAD` slices that are prepared and not yet written are kept.
+        """
         readable = _BLANK_LINES.sub(_STANDS_FOR_BLANK, data) if _MAY_BE_BLANK.search(data) else data
-        files = self._scratch.put(readable)
+        self._prepared += 1
+        return Prepared(data, self._scratch.put(readable, f"slice{self._prepared % _AHEAD}-"))
+
+    def write(
+        self, prepared: Prepared, *, slice_id: int, stream_id: int, first_seq: int
+    ) -> tuple[int, int]:
+        """Append lines, the first of them as `first_seq`. How many rows, and how many not blank."""
+        data, files = prepared.data, prepared.files
         dialect = DIALECTS[0]
         insert = f"INSERT INTO lines SELECT {slice_id}, {stream_id}, * FROM "
         self._read(insert, files, dialect)
@@ -59,7 +84,7 @@ class Ingest:
         except duckdb.InvalidInputException as error:
             if "maximum_object_size" not in str(error):
                 raise
-            reader = _reader(files, dialect.columns, f", maximum_object_size = {_LONGEST_VALUE}")
+            reader = _reader(files, dialect.columns, _LONGEST_VALUE)
             self._connection.execute(f"{statement} ({dialect.select(reader)})")
 
     def _row_count(self) -> int:
@@ -122,9 +147,12 @@ class Ingest:
             )
 
 
-def _reader(files: Sequence[str], columns: object, options: str = "") -> str:
+def _reader(files: Sequence[str], columns: Mapping[str, str], longest: int = _LONG_VALUE) -> str:
     names = ", ".join(quoted(file) for file in files)
-    return f"read_json([{names}], format = 'newline_delimited', columns = {columns!r}, ignore_errors = true{options})"
+    return (
+        f"read_json([{names}], format = 'newline_delimited', columns = {dict(columns)!r}, ignore_errors = true, "
+        f"maximum_object_size = {longest})"
+    )
 
 
 def _batches(items: Sequence[Item], size: int = 1000) -> Iterable[Sequence[Item]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from llmwatch.errors import StoreError, UsageError
 from llmwatch.pricing.resolver import PriceResolver
 from llmwatch.store.fold import Fold
-from llmwatch.store.ingest import Ingest
+from llmwatch.store.ingest import Ingest, Prepared
 from llmwatch.store.prices import PriceTable
 from llmwatch.store.raw import RawLines
 from llmwatch.store.resume import Resume
@@ -42,6 +42,14 @@ class StoreSettings:
     keep_raw: bool = False
     """Keep the bytes of every line, so that `raw_line` can show them."""
     resolver: PriceResolver = field(default_factory=PriceResolver)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedSlice:
+    """A slice whose lines are where the reader finds them."""
+
+    piece: Slice
+    lines: Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +92,26 @@ class Store:
         """How many lines that were not blank have been read."""
         return self._lines
 
+    def prepare(self, piece: Slice) -> PreparedSlice:
+        """The first half of `ingest`, for a thread that reads ahead: at most two slices ahead of `take`."""
+        return PreparedSlice(piece, self._ingest.prepare(piece.data))
+
     def ingest(self, piece: Slice) -> None:
         """Take the lines of a slice. They are events at once, and part of their calls after `refresh`."""
+        self.take(self.prepare(piece))
+
+    def take(self, ready: PreparedSlice) -> None:
+        """The second half of `ingest`."""
         with self._errors():
-            place = self._resume.place(piece, self._end_seq)
+            place = self._resume.place(ready.piece, self._end_seq)
             if place is None:
                 return
             if self._raw:
                 self._raw.append(place.data, self._end_seq)
+            whole = len(place.data) == len(ready.piece.data)
+            lines = ready.lines if whole else self._ingest.prepare(place.data)
             rows, not_blank = self._ingest.write(
-                place.data, slice_id=place.slice_id, stream_id=place.stream_id, first_seq=self._end_seq
+                lines, slice_id=place.slice_id, stream_id=place.stream_id, first_seq=self._end_seq
             )
             self._resume.note(place, not_blank)
             self._end_seq += rows

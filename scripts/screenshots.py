@@ -1,0 +1,106 @@
+"""Render the monitor on fixed demo data: `python -m scripts.screenshots [FOLDER]` writes screenshots/*.svg."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from llmwatch.query.monitor import Monitor
+from llmwatch.query.snapshot import Snapshot
+from llmwatch.sources.demo import SEED, DemoSource, DemoTraffic
+from llmwatch.store.store import Store, StoreSettings
+from llmwatch.tui.app import MonitorApp
+
+_START = datetime(2026, 2, 27, 16, 47, tzinfo=UTC)
+_MOMENT = _START + timedelta(minutes=3, seconds=20)
+"""Two minutes and twenty seconds after one account's spend took off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Screenshot:
+    """A picture: its file, the terminal's size, and the keys to press before it is taken."""
+
+    name: str
+    size: tuple[int, int]
+    keys: tuple[str, ...] = ()
+
+
+SCREENSHOTS = (
+    Screenshot("monitor", (160, 45)),
+    Screenshot("monitor-80x24", (80, 24)),
+    Screenshot("monitor-200x60", (200, 60)),
+    Screenshot("who-uses-kimi", (160, 45), ("2", "enter")),
+    Screenshot("one-call", (160, 45), ("3", "up", "enter")),
+    Screenshot("help", (120, 40), ("question_mark",)),
+)
+
+
+class _Settled:
+    """A feed whose first snapshots are waited for: it delivers what the monitor does, and says when."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self.title = monitor.title
+        self.request = monitor.request
+        self.detail = monitor.detail
+        self.stop = monitor.stop
+        self._monitor = monitor
+        self.settled = threading.Event()
+
+    def start(self, deliver: Callable[[Snapshot], None]) -> None:
+        """Begin; a snapshot with all lines settles it."""
+
+        def pass_on(snapshot: Snapshot) -> None:
+            deliver(snapshot)
+            if snapshot.events_total and snapshot.version > 2:
+                self.settled.set()
+
+        self._monitor.start(pass_on)
+
+
+async def _take(screenshot: Screenshot, folder: Path) -> None:
+    traffic = DemoTraffic(SEED, _START, processes=2)
+    source = DemoSource(traffic, lambda: _MOMENT)
+    source._began = _START  # the story began then, by a clock that stands still now  # noqa: SLF001
+    store = Store(StoreSettings(keep_raw=True))
+    monitor = Monitor(source, store, title="demo", clock=lambda: _MOMENT)
+    feed = _Settled(monitor)
+    app = MonitorApp(feed, clock=lambda: 0.0)
+    try:
+        async with app.run_test(size=screenshot.size) as pilot:
+            await _settle(feed, pilot)
+            for key in screenshot.keys:
+                await pilot.press(key)
+                await app.workers.wait_for_complete()
+                await pilot.pause(0.3)
+            svg = app.export_screenshot(title="llmwatch")
+    finally:
+        monitor.stop()
+        store.close()
+    path = folder / f"{screenshot.name}.svg"
+    path.write_text("\n".join(line.rstrip() for line in svg.splitlines()) + "\n", encoding="utf-8")
+    print(path)
+
+
+async def _settle(feed: _Settled, pilot: Pilot[object]) -> None:
+    while not feed.settled.is_set():
+        await pilot.pause(0.1)
+    await pilot.pause(0.5)
+
+
+def main() -> None:
+    """Write all screenshots."""
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "screenshots")
+    folder.mkdir(exist_ok=True)
+    for screenshot in SCREENSHOTS:
+        asyncio.run(_take(screenshot, folder))
+
+
+if __name__ == "__main__":
+    main()
