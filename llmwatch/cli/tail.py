@@ -177,10 +177,14 @@ def _recorder(path: Path | None) -> Iterator[Callable[[Slice], None] | None]:
         raise SourceError(f"cannot record to {path} ({error.strerror}): choose another file") from error
 
     def write(piece: Slice) -> None:
+        rest = memoryview(piece.data)
         try:
-            file.write(piece.data)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
         except OSError as error:
             raise SourceError(f"cannot record to {path} ({error.strerror}): free room there") from error
 
-    with os.fdopen(descriptor, "ab", buffering=0) as file:
+    try:
         yield write
+    finally:
+        os.close(descriptor)

@@ -56,6 +56,7 @@ class Monitor:
         self._was_live = False
         self._failure: LlmwatchError | None = None
         self._version = 0
+        self._delivered = float("-inf")
 
     @property
     def failure(self) -> LlmwatchError | None:
@@ -93,7 +94,7 @@ class Monitor:
                 pieces, busy = self._read_some(pieces, until=max(next_tick, time.monotonic() + _POLL_SECONDS))
                 now = time.monotonic()
                 if self._asked.is_set() or now >= next_tick:
-                    next_tick = now + self._tick(idle_for=now - next_tick)
+                    next_tick = now + self._tick()
             except LlmwatchError as error:
                 if self._stopped.is_set():
                     return
@@ -117,13 +118,14 @@ class Monitor:
                 self._store.ingest(piece)
         return None, False
 
-    def _tick(self, idle_for: float) -> float:
+    def _tick(self) -> float:
         """Fold and deliver, if there is a reason to. Returns how long to rest before the next."""
         began = time.monotonic()
         asked = self._asked.is_set()
         self._asked.clear()
-        if self._store.refresh() or asked or idle_for + TICK_SECONDS >= _IDLE_TICK_SECONDS:
+        if self._store.refresh() or asked or began - self._delivered >= _IDLE_TICK_SECONDS:
             self._version += 1
+            self._delivered = began
             self._deliver(self._snapshot())
         took = time.monotonic() - began
         return max(TICK_SECONDS, took / _SHARE_OF_A_CORE)

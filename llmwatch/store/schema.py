@@ -75,7 +75,7 @@ SELECT c.request_id, c.first_seen AS time, c."user", c.model, c.requested_model,
     CASE WHEN c.status = 'open' AND (c.first_seen <= getvariable('now')::TIMESTAMP - {UNFINISHED_AFTER}
         OR c.first_seen <= t.restarted) THEN 'unfinished' ELSE c.status END AS status,
     c.http_status, c.latency_ms, c.input_tokens, c.cache_read_tokens, c.cache_write_tokens, c.output_tokens,
-    c.unmetered, c.cost_usd, c.price_source,
+    c.unmetered, c.cost_usd, CASE WHEN c.cost_usd IS NOT NULL THEN c.price_source END AS price_source,
     c.cost_usd IS NULL AND coalesce(c.input_tokens, c.output_tokens) IS NOT NULL AS unpriced,
     c.error, c.error_type, c.path, c.reached_model, c.first_seen, c.last_seen, c.lines, s.source, c.dialect, t.stream,
     c.first_seq

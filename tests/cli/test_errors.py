@@ -90,7 +90,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("missing.jsonl", ["does not exist", "check the path"]),
+        ("xyz", ["does not exist", "check the path"]),
         ("routr.jsonl", ["does not exist", "did you mean", "router.jsonl"]),
         ("nowhere/missing.jsonl", ["does not exist", "check the path"]),
         ("*.nothing", ["matches no file", "check the pattern"]),
@@ -200,6 +200,8 @@ def test_files_that_may_not_grow_are_a_sentence(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
     assert_refused(outside("top", SAMPLE, preexec_fn=limit), SOURCE, "cannot be written", "free room")
+    ran = outside("tail", SAMPLE, "--no-follow", "--json", "--record", "/dev/full")
+    assert_refused(ran, SOURCE, "/dev/full", "free room")
     record = tmp_path / "record.jsonl"
     ran = outside("tail", SAMPLE, "--no-follow", "--json", "--record", record, preexec_fn=limit)
     assert_refused(ran, SOURCE, str(record), "free room")
