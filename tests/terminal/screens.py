@@ -49,7 +49,9 @@ class Terminal:
 
     def wait_for(self, *texts: str, gone: str | None = None) -> str:
         """The screen, as soon as it has all of these and no longer has `gone`."""
-        self.wait_until(lambda: all(text in self._seen for text in texts) and (gone is None or gone not in self._seen))
+        self.wait_until(
+            lambda: all(text in self._seen for text in texts) and (gone is None or gone not in self._seen)
+        )
         return self._seen
 
     def wait_until(self, holds: Callable[[], bool]) -> None:

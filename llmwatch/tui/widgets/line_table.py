@@ -104,6 +104,8 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         """The column the rows are sorted by, and whether the largest is first."""
         self.cursor = 0
         self._key: Hashable = _NONE
+        self._chosen = False
+        """Whether anybody moved the cursor; until then it stays on the first row, whichever that is."""
         self._heading = 1 if heading else 0
         self._now = _EPOCH
         self._hover = -1
@@ -120,7 +122,7 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         before = self.cursor
         self.rows = rows
         self._now = now or self._now
-        self.cursor = self._place_of(self._key, before)
+        self.cursor = self._place_of(self._key, before) if self._chosen or self.stream else 0
         self._key = self._key_of(rows[self.cursor]) if rows else _NONE
         size = Size(self.size.width, len(rows) + self._heading)
         moved = size != self.virtual_size or self.cursor != before or not rows
@@ -165,6 +167,7 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         """Put the cursor on this row, or the nearest there is, and bring it into view."""
         if not self.rows:
             return
+        self._chosen = True
         self.cursor = max(0, min(index, len(self.rows) - 1))
         self._key = self._key_of(self.rows[self.cursor])
         if self.cursor < self._top:
