@@ -63,7 +63,9 @@ def read_scope(arguments: argparse.Namespace, now: datetime) -> Scope:
 
 
 @contextmanager
-def open_store(arguments: argparse.Namespace, *, keep_raw: bool = False) -> Iterator[Store]:
+def open_store(
+    arguments: argparse.Namespace, *, keep_raw: bool = False, whole_files: bool = False
+) -> Iterator[Store]:
     """A store as the arguments want it, closed at the end."""
     from llmwatch.pricing.resolver import PriceResolver, load_overrides
     from llmwatch.store.store import Store, StoreSettings
@@ -74,6 +76,7 @@ def open_store(arguments: argparse.Namespace, *, keep_raw: bool = False) -> Iter
             memory_bytes=_bytes(arguments.memory),
             database=arguments.db,
             keep_raw=keep_raw,
+            whole_files=whole_files,
             resolver=PriceResolver(overrides),
         )
     )
@@ -111,14 +114,14 @@ class Loaded:
 
 
 @contextmanager
-def load_all(arguments: argparse.Namespace, *, keep_raw: bool = False) -> Iterator[Loaded]:
+def load_all(arguments: argparse.Namespace, *, whole_files: bool = False) -> Iterator[Loaded]:
     """Read everything the arguments name, to its end."""
     from llmwatch.cli.main import say
     from llmwatch.cli.progress import progress_line
     from llmwatch.sources.pump import load
 
     scope = read_scope(arguments, datetime.now(UTC))
-    with open_store(arguments, keep_raw=keep_raw) as store:
+    with open_store(arguments, whole_files=whole_files) as store:
         failures: tuple[str, ...] = ()
         if arguments.paths:
             with open_source(arguments, follow=False) as source, progress_line() as progress:

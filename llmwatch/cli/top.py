@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.fail_over is not None and not arguments.fail_over >= 0:
         raise UsageError(f"--fail-over {arguments.fail_over} is no amount: write dollars, as in 12.50")
     now = datetime.now(UTC)
-    with load_all(arguments) as loaded:
+    with load_all(arguments, whole_files=True) as loaded:
         text_column = arguments.sort in GROUPINGS or arguments.sort == "first_seen"
         table = group_calls(
             loaded.store,

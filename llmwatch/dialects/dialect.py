@@ -93,7 +93,9 @@ class Dialect:
         return f"SELECT {columns} FROM (SELECT *, {self._kind()} AS _kind FROM {reader})"
 
     def _kind(self) -> str:
-        whens = " ".join(f"WHEN {quoted(message)} THEN {quoted(kind)}" for message, kind in self.kinds.items())
+        whens = " ".join(
+            f"WHEN {quoted(message)} THEN {quoted(kind)}" for message, kind in self.kinds.items()
+        )
         other = "CASE WHEN level = 'ERROR' THEN 'error' ELSE 'info' END"
         return f"CASE WHEN {self.recognised} THEN CASE message {whens} ELSE {other} END END"
 

@@ -41,7 +41,7 @@ _BY_BUCKET = """
 WITH recent AS (
     SELECT *, (epoch(?::TIMESTAMP - last_seen) / ?)::INTEGER AS bucket FROM calls
     WHERE reached_model AND last_seen > ? AND last_seen <= ? AND {scope})
-SELECT bucket, count(*), count_if(status = 'error'), quantile_cont(latency_ms, 0.95),
+SELECT bucket, count(*), count(*) FILTER (status = 'error'), quantile_cont(latency_ms, 0.95),
     sum(coalesce(input_tokens, 0) + coalesce(cache_read_tokens, 0) + coalesce(cache_write_tokens, 0)
         + coalesce(output_tokens, 0)),
     sum(cost_usd), count(DISTINCT "user")

@@ -86,7 +86,7 @@ def count_all(store: Store, scope: Scope, now: datetime | None = None) -> Counte
         for reason, count in store.query("SELECT reason, count(*) FROM rejected_lines GROUP BY reason").rows
     }
     calls = store.query(
-        f"SELECT count_if(reached_model), count_if(NOT reached_model) FROM calls WHERE {condition}",
+        f"SELECT count(*) FILTER (reached_model), count(*) FILTER (NOT reached_model) FROM calls WHERE {condition}",
         parameters,
         now=now,
     ).rows[0]

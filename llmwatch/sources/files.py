@@ -13,7 +13,7 @@ from llmwatch.sources.follower import MovedError, Reader, why
 from llmwatch.sources.passage import Likeness, Passage
 from llmwatch.sources.source import SourceState
 from llmwatch.sources.watch import Identity, Watch, glance
-from llmwatch.store.slice import Slice
+from llmwatch.store.slice import Slice, WholeFile
 
 LISTING_SECONDS = 1.0
 """How often folders are listed, at most."""
@@ -76,6 +76,16 @@ class FileSource:
         if self._follow:
             yield from self._let_go()
         self._ended = not self._follow
+
+    def offer(self, take: Callable[[WholeFile], bool]) -> None:
+        """The plain files, unless they are followed."""
+        if self._follow or self._ended:
+            return
+        self._look()
+        for reader in self._ordered:
+            whole = reader.whole()
+            if whole is not None and take(whole):
+                reader.skip()
 
     def finish(self) -> Iterator[Slice]:
         """The last lines without a newline."""

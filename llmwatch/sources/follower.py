@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 import time
@@ -14,7 +15,7 @@ from llmwatch.sources.discover import Found, LogName, identity_of, text_of
 from llmwatch.sources.passage import FINGERPRINT_BYTES, MARK_BYTES, OPEN_FLAGS, Passage
 from llmwatch.sources.slicer import Slicer
 from llmwatch.sources.source import SourceState, SourceStatus
-from llmwatch.store.slice import SLICE_BYTES, Slice
+from llmwatch.store.slice import SLICE_BYTES, Slice, WholeFile
 
 _LOOK_BACK = 1 << 16
 """How far before the end of a slice a newline is looked for, so that the slice needs no cutting."""
@@ -273,6 +274,27 @@ class Reader:
         finally:
             self.close()
         return self._problem
+
+    def whole(self) -> WholeFile | None:
+        """The file as it lies there, if it is plain text from its first byte and nothing was read of it yet."""
+        if self.path is None or self._taken:
+            return None
+        try:
+            descriptor = self.open()
+            plain = self._judge(descriptor) and self._packing == "plain" and not self._origin
+            if plain and not os.pread(descriptor, len(codecs.BOM_UTF8), 0).startswith(codecs.BOM_UTF8):
+                return WholeFile(self.name, self.stream, self.path, self.identity, self.status.st_size)
+        except (OSError, MovedError):  # reading it finds the same, and says so
+            pass
+        finally:
+            self.close()
+        return None
+
+    def skip(self) -> None:
+        """Somebody took the whole file."""
+        self._taken = self.status.st_size
+        self._seen = _sight(self.status)
+        self._settled = True
 
     def read(self) -> Iterator[Slice]:
         """What came since the last read, up to the size that `open` saw. Raises OSError."""

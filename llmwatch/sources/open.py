@@ -7,17 +7,17 @@ import glob
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
 from llmwatch.errors import SourceError, UsageError
 from llmwatch.sources.discover import text_of
 from llmwatch.sources.files import FileSource
 from llmwatch.sources.follower import why
-from llmwatch.sources.source import Source, SourceState
+from llmwatch.sources.source import OffersFiles, Source, SourceState
 from llmwatch.sources.stdin import StreamSource
 from llmwatch.sources.watch import FileWatch, FolderWatch, GlobWatch, Watch, missing
-from llmwatch.store.slice import Slice
+from llmwatch.store.slice import Slice, WholeFile
 
 _STDIN = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 
@@ -102,6 +102,12 @@ class MergedSource:
     def __init__(self, parts: Sequence[Source], troubles: tuple[SourceState, ...] = ()) -> None:
         self._parts = tuple(parts)
         self._troubles = troubles
+
+    def offer(self, take: Callable[[WholeFile], bool]) -> None:
+        """The whole files of each part that has any."""
+        for part in self._parts:
+            if isinstance(part, OffersFiles):
+                part.offer(take)
 
     def read(self) -> Iterator[Slice]:
         """What each part has, one part after the other."""

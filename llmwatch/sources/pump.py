@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from llmwatch.sources.source import Source
+from llmwatch.sources.source import OffersFiles, Source
 from llmwatch.store.slice import Slice
 from llmwatch.store.store import Store
 
@@ -16,6 +16,8 @@ Item = TypeVar("Item")
 
 def load(source: Source, store: Store, progress: Callable[[Source], None] | None = None) -> None:
     """Read a source to its end, and fold. `progress` is called now and then."""
+    if isinstance(source, OffersFiles):
+        source.offer(store.take_file)
     for ready in read_ahead(store.prepare(piece) for piece in _whole(source)):
         store.take(ready)
         if progress:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
-from llmwatch.store.slice import Slice
+from llmwatch.store.slice import Slice, WholeFile
 
 SourceStatus = Literal["live", "reading", "ended", "waiting", "error"]
 
@@ -24,6 +24,15 @@ class SourceState:
     detail: str = ""
     bytes_read: int = 0
     bytes_total: int = 0
+
+
+@runtime_checkable
+class OffersFiles(Protocol):
+    """A source that may have whole files to give, before it is read."""
+
+    def offer(self, take: Callable[[WholeFile], bool]) -> None:
+        """Ask `take` for each; what it takes (it says so) is not read again."""
+        ...
 
 
 class Source(Protocol):

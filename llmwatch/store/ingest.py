@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, TypeVar
 
 from llmwatch.dialects.dialect import CANONICAL_COLUMNS, Dialect, quoted
 from llmwatch.dialects.registry import DIALECTS
+from llmwatch.errors import StoreError
 from llmwatch.store.lenient import BOM, repair
+from llmwatch.store.slice import WholeFile
 
 if TYPE_CHECKING:
     import duckdb
 
     from llmwatch.store.scratch import Scratch
 
-_MAY_BE_BLANK = re.compile(rb"\n[ \t\r\n]")
-_BLANK_LINES = re.compile(rb"^[ \t\r]*$(?=\n)", re.MULTILINE)
+_MAY_BE_BLANK = re.compile(rb"\n[ \t\r\n\v\f]")
+_BLANK_LINES = re.compile(rb"^[ \t\r\v\f]*$(?=\n)", re.MULTILINE)
 _STANDS_FOR_BLANK = b"null"
 """The reader skips blank lines, and then rows and lines would not correspond."""
 
@@ -55,21 +57,56 @@ class Ingest:
 
         At most `_AHEAD` slices that are prepared and not yet written are kept.
         """
-        readable = _BLANK_LINES.sub(_STANDS_FOR_BLANK, data) if _MAY_BE_BLANK.search(data) else data
+        blank = data[:1].isspace() or _MAY_BE_BLANK.search(data)
+        readable = _BLANK_LINES.sub(_STANDS_FOR_BLANK, data) if blank else data
         self._prepared += 1
         return Prepared(data, self._scratch.put(readable, f"slice{self._prepared % _AHEAD}-"))
 
-    def write(
-        self, prepared: Prepared, *, slice_id: int, stream_id: int, first_seq: int
-    ) -> tuple[int, int]:
+    def write(self, prepared: Prepared, *, slice_id: int, stream_id: int, first_seq: int) -> tuple[int, int]:
         """Append lines, the first of them as `first_seq`. How many rows, and how many not blank."""
         data, files = prepared.data, prepared.files
         dialect = DIALECTS[0]
         insert = f"INSERT INTO lines SELECT {slice_id}, {stream_id}, * FROM "
         self._read(insert, files, dialect)
         rows = self._row_count() - first_seq
-        blank = self._second_chance(data, first_seq)
+        bad = self._bad_rows(first_seq)
+        if not bad:
+            return rows, rows
+        all_lines = data.split(b"\n")
+        blank = self._second_chance([(seq, all_lines[seq - first_seq]) for seq in bad])
         return rows, rows - blank
+
+    def write_file(
+        self, file: WholeFile, *, slice_id: int, stream_id: int, first_seq: int
+    ) -> tuple[int, int] | None:
+        """Append all lines of a file that the reader sees; it does not see blank ones. The same counts as `write`.
+
+        None, and nothing appended, where the reader cannot cope with the file: `write` can.
+
+        Raises:
+            StoreError: the file was truncated or replaced meanwhile.
+        """
+        import duckdb
+
+        dialect = DIALECTS[0]
+        try:
+            self._read(f"INSERT INTO lines SELECT {slice_id}, {stream_id}, * FROM ", [file.path], dialect)
+        except duckdb.InvalidInputException:
+            return None
+        rows = self._row_count() - first_seq
+        bad = self._bad_rows(first_seq)
+        lines = _lines_of_file(file.path, {seq - first_seq for seq in bad}) if bad else {}
+        if len(lines) != len(bad) or not file.still_there():
+            raise StoreError(f"{file.source} was truncated or replaced while it was read: run this again")
+        blank = self._second_chance([(first_seq + row, line) for row, line in lines.items()])
+        return rows, rows - blank
+
+    def _bad_rows(self, first_seq: int) -> list[int]:
+        """The lines from `first_seq` on that no dialect understood, in order."""
+        rows = self._connection.execute(
+            "SELECT rowid FROM lines WHERE rowid >= ? AND kind IS NULL ORDER BY rowid", [first_seq]
+        ).fetchall()
+        return [int(seq) for (seq,) in rows]
 
     def _read(self, statement: str, files: Sequence[str], dialect: Dialect) -> None:
         """Run `statement` on what the dialect makes of the files.
@@ -91,15 +128,8 @@ class Ingest:
         row = self._connection.execute("SELECT count(*) FROM lines").fetchone()
         return int(row[0]) if row else 0
 
-    def _second_chance(self, data: bytes, first_seq: int) -> int:
-        """Look again at the lines that were not understood. Returns how many of them are only blank."""
-        places = self._connection.execute(
-            "SELECT rowid FROM lines WHERE rowid >= ? AND kind IS NULL ORDER BY rowid", [first_seq]
-        ).fetchall()
-        if not places:
-            return 0
-        lines = data.split(b"\n")
-        not_understood = [(int(seq), lines[int(seq) - first_seq]) for (seq,) in places]
+    def _second_chance(self, not_understood: Sequence[tuple[int, bytes]]) -> int:
+        """Look again at lines that were not understood. Returns how many of them are only blank."""
         not_blank = [(seq, line) for seq, line in not_understood if line.removeprefix(BOM).strip()]
         repaired = [(seq, line, repair(line)) for seq, line in not_blank]
         objects = [(seq, line, value) for seq, line, value in repaired if value is not None]
@@ -145,6 +175,19 @@ class Ingest:
                 f"INSERT INTO rejected_lines VALUES {', '.join(['(?, ?, ?)'] * len(batch))}",
                 parameters,
             )
+
+
+def _lines_of_file(path: str, wanted: set[int]) -> dict[int, bytes]:
+    """The lines at these places among those that are not blank."""
+    found: dict[int, bytes] = {}
+    place = 0
+    with open(path, "rb") as file:
+        for line in file:
+            if line.strip():
+                if place in wanted:
+                    found[place] = line.rstrip(b"\n")
+                place += 1
+    return found
 
 
 def _reader(files: Sequence[str], columns: Mapping[str, str], longest: int = _LONG_VALUE) -> str:

@@ -72,6 +72,9 @@ class OverlappingCall:
 
     user: str | None
     identified: bool
+    stream_id: int
+    started: datetime | None
+    path: str | None
     lines: list[CallLine] = field(default_factory=list)
     model: str | None = None
     forwarded: bool = False
@@ -98,11 +101,6 @@ class OverlappingCall:
         paths = [line for line in self.lines if line.path is not None]
         return not paths or any(line.chat for line in paths)
 
-    @property
-    def started(self) -> datetime | None:
-        """The time of its first line."""
-        return self.lines[0].time if self.lines else None
-
 
 def fold_overlapping(lines: Iterable[CallLine]) -> list[OverlappingCall]:
     """The calls of one request id. `lines` are in order of time, then of arrival; `process` lines among them."""
@@ -128,9 +126,11 @@ class _Fold:
 
     def take(self, line: CallLine) -> None:
         if line.kind == "process":
-            self._place_all()
-            for call in self._calls:
-                call.over = call.over or call.lines[0].stream_id == line.stream_id
+            ended = [call for call in self._calls if call.stream_id == line.stream_id]
+            if ended:
+                self._place_all()
+            for call in ended:
+                call.over = True
         elif line.names_caller:
             self._take_identified(line)
         elif line.kind == "model":
@@ -149,7 +149,7 @@ class _Fold:
         if line.kind != "model":
             self._place_block()
         if line.kind == "start":
-            call = self._begin(line.user)
+            call = self._begin(line)
         elif line.kind == "usage":
             candidates = self._could_have_used(line)
             if len(candidates) > 1:
@@ -171,8 +171,11 @@ class _Fold:
             self._exchange_guess(call, line)
         call.add(line)
 
-    def _begin(self, user: str | None, *, identified: bool = True) -> OverlappingCall:
-        call = OverlappingCall(user, identified)
+    def _begin(self, line: CallLine, *, identified: bool = True) -> OverlappingCall:
+        """A call of which this is the first line seen; it is still to be added."""
+        call = OverlappingCall(
+            line.user if identified else None, identified, line.stream_id, line.time, line.path
+        )
         self._calls.append(call)
         return call
 
@@ -190,7 +193,7 @@ class _Fold:
     def _open(self, line: CallLine) -> list[OverlappingCall]:
         """Open calls of the line's process; of any, if that has none (the log may be several files of one)."""
         calls = [call for call in self._calls if not call.over]
-        return [call for call in calls if call.lines[-1].stream_id == line.stream_id] or calls
+        return [call for call in calls if call.stream_id == line.stream_id] or calls
 
     def _owner(self, line: CallLine) -> OverlappingCall:
         """The call of a line that names its caller. One whose start was not seen begins here."""
@@ -204,7 +207,7 @@ class _Fold:
             candidates = [call for call in calls if line.kind == "end"]
         if not candidates:
             nobodys = (call for call in calls if call.user is None and call.usage is None)
-            call = next(nobodys, None) or self._begin(line.user)
+            call = next(nobodys, None) or self._begin(line)
             call.user, call.identified = line.user, True
             return call
         if line.kind == "end":
@@ -237,7 +240,7 @@ class _Fold:
 
         By path and the response just before it, by the time it took, by whether it got as far as the end says.
         """
-        other_call = end.path is not None and call.lines[0].path not in (None, end.path)
+        other_call = end.path is not None and call.path not in (None, end.path)
         for response in self._responses:
             other_call |= call.usage is not None or call.model not in (None, response.model)
         went_well = end.failure is None and (end.http_status or 0) < 400
@@ -284,7 +287,7 @@ class _Fold:
         elif candidates:
             self._homeless.append(list(self._block))
         elif not open_calls:
-            self._hand(self._block, self._begin(None, identified=False))
+            self._hand(self._block, self._begin(self._block[0], identified=False))
         self._block.clear()
 
     def _adopt_block(self, call: OverlappingCall, usage: CallLine) -> None:
@@ -315,7 +318,7 @@ class _Fold:
             if pending:
                 open_calls = self._open(pending[0])
                 if len(open_calls) != 1:
-                    open_calls = [self._begin(None, identified=False)]
+                    open_calls = [self._begin(pending[0], identified=False)]
                 self._hand(pending, open_calls[0])
         self._place_homeless()
 
@@ -323,8 +326,8 @@ class _Fold:
         """A call has one usage line; a second is of another call of that caller, whose start was not seen."""
         for line in pending:
             if line.kind == "usage" and call.usage is not None:
-                other = OverlappingCall(call.user, call.identified, over=call.over)
-                self._calls.append(other)
+                other = self._begin(line, identified=False)
+                other.user, other.identified, other.over = call.user, call.identified, call.over
                 other.add(line)
             else:
                 call.add(line)

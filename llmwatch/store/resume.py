@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmwatch.store.slice import Slice
+from llmwatch.store.slice import Slice, WholeFile
 
 if TYPE_CHECKING:
     import duckdb
@@ -67,6 +67,12 @@ class Resume:
         place = Place(
             self._next_slice, self._stream(piece.stream), piece.source, first_line, first_seq, head, data
         )
+        self._next_slice += 1
+        return place
+
+    def place_file(self, file: WholeFile, first_seq: int) -> Place:
+        """The place of a whole file that is new."""
+        place = Place(self._next_slice, self._stream(file.stream), file.source, 1, first_seq, "", b"")
         self._next_slice += 1
         return place
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 SLICE_BYTES = 64 << 20
@@ -25,3 +26,24 @@ class Slice:
 
     data: bytes
     """Whole lines, each ended by a newline (a last line without one is given it)."""
+
+
+@dataclass(frozen=True, slots=True)
+class WholeFile:
+    """A plain file that is not followed: its lines may be taken from where it lies, without copying a byte."""
+
+    source: str
+    stream: str
+    path: str
+    identity: tuple[int, int]
+    """Device and inode."""
+    size: int
+    """Bytes, when it was looked at."""
+
+    def still_there(self) -> bool:
+        """Whether the path still leads to the file, grown perhaps, but not truncated."""
+        try:
+            status = os.stat(self.path)
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == self.identity and status.st_size >= self.size

@@ -16,10 +16,10 @@ from llmwatch.store.fold import Fold
 from llmwatch.store.ingest import Ingest, Prepared
 from llmwatch.store.prices import PriceTable
 from llmwatch.store.raw import RawLines
-from llmwatch.store.resume import Resume
+from llmwatch.store.resume import Place, Resume
 from llmwatch.store.schema import TABLES, VIEWS
 from llmwatch.store.scratch import Scratch
-from llmwatch.store.slice import Slice
+from llmwatch.store.slice import Slice, WholeFile
 
 if TYPE_CHECKING:
     import duckdb
@@ -39,6 +39,8 @@ class StoreSettings:
     memory_bytes: int = 1 << 30
     database: Path | None = None
     """Keep everything in this file; None: in memory, spilling to a temporary folder."""
+    whole_files: bool = False
+    """Let DuckDB read whole files from where they lie. Such a store is not locked down, and does not `ask`."""
     keep_raw: bool = False
     """Keep the bytes of every line, so that `raw_line` can show them."""
     resolver: PriceResolver = field(default_factory=PriceResolver)
@@ -113,9 +115,28 @@ class Store:
             rows, not_blank = self._ingest.write(
                 lines, slice_id=place.slice_id, stream_id=place.stream_id, first_seq=self._end_seq
             )
-            self._resume.note(place, not_blank)
-            self._end_seq += rows
-            self._lines += not_blank
+            self._note(place, rows, not_blank)
+
+    def _note(self, place: Place, rows: int, not_blank: int) -> None:
+        self._resume.note(place, not_blank)
+        self._end_seq += rows
+        self._lines += not_blank
+
+    def take_file(self, file: WholeFile) -> bool:
+        """Take all lines of a file from where it lies. False, and nothing taken, where that cannot be done exactly.
+
+        Its lines have no numbers then, since blank ones are not seen.
+        """
+        if not self.settings.whole_files or self.settings.database or self._raw:
+            return False
+        with self._errors():
+            place = self._resume.place_file(file, self._end_seq)
+            written = self._ingest.write_file(
+                file, slice_id=place.slice_id, stream_id=place.stream_id, first_seq=self._end_seq
+            )
+            if written is not None:
+                self._note(place, *written)
+            return written is not None
 
     def refresh(self) -> bool:
         """Fold what came since the last time. False if nothing had."""
@@ -145,6 +166,8 @@ class Store:
         """
         import duckdb
 
+        if self.settings.whole_files:
+            raise ValueError("a store that reads whole files is not locked down")
         with self._cursor(now) as cursor:
             try:
                 statements = cursor.extract_statements(sql)
@@ -232,6 +255,8 @@ def _open(settings: StoreSettings, scratch: Scratch) -> duckdb.DuckDBPyConnectio
     except duckdb.Error as error:
         connection.close()
         raise StoreError(f"{settings.database} cannot be used as a store: {_first_line(error)}") from error
+    if settings.whole_files:
+        return connection
     allowed = str(scratch.transit).replace("'", "''")
     connection.execute(f"SET allowed_directories = ['{allowed}/']")
     connection.execute("SET enable_external_access = false")

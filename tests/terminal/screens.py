@@ -23,7 +23,7 @@ class Terminal:
     def __init__(self, columns: int, rows: int, folder: Path) -> None:
         self.folder = folder
         self._socket = f"llmwatch-{os.getpid()}-{next(_numbers)}"
-        shell = f"env PS1='ready$ ' PYTHONPATH={shlex.quote(str(ROOT))} sh"
+        shell = f"env -u COLUMNS -u LINES PS1='ready$ ' PYTHONPATH={shlex.quote(str(ROOT))} sh"
         size = ("-x", str(columns), "-y", str(rows))
         self._tmux("-f", "/dev/null", "new-session", "-d", *size, "-c", str(folder), shell)
         self._tmux("set-option", "-g", "set-clipboard", "on")
@@ -47,21 +47,21 @@ class Terminal:
         """What was copied."""
         return self._tmux("list-buffers")
 
-    def wait_for(self, *texts: str, gone: str | None = None) -> str:
+    def wait_for(self, *texts: str, gone: str | None = None, patience: float = PATIENCE) -> str:
         """The screen, as soon as it has all of these and no longer has `gone`."""
-        self.wait_until(
-            lambda: all(text in self._seen for text in texts) and (gone is None or gone not in self._seen)
-        )
-        return self._seen
 
-    def wait_until(self, holds: Callable[[], bool]) -> None:
-        """Look at the screen until something holds."""
-        until = time.monotonic() + PATIENCE
-        while True:
-            self._seen = self.screen()
-            if holds():
-                return
-            assert time.monotonic() < until, self._seen
+        def holds() -> bool:
+            shown = self.screen()
+            return all(text in shown for text in texts) and (gone is None or gone not in shown)
+
+        self.wait_until(holds, patience)
+        return self.screen()
+
+    def wait_until(self, holds: Callable[[], bool], patience: float = PATIENCE) -> None:
+        """Look until something holds."""
+        until = time.monotonic() + patience
+        while not holds():
+            assert time.monotonic() < until, self.screen()
             time.sleep(0.05)
 
     def start(self, *words: object) -> None:
