@@ -67,7 +67,7 @@ class _Settled:
 async def _take(screenshot: Screenshot, folder: Path) -> None:
     traffic = DemoTraffic(SEED, _START, processes=2)
     source = DemoSource(traffic, lambda: _MOMENT)
-    source._began = _START  # the story began then, by a clock that stands still now  # noqa: SLF001
+    source._began = _START  # the story began then, by a clock that stands still now
     store = Store(StoreSettings(keep_raw=True))
     monitor = Monitor(source, store, title="demo", clock=lambda: _MOMENT)
     feed = _Settled(monitor)
@@ -88,7 +88,7 @@ async def _take(screenshot: Screenshot, folder: Path) -> None:
     print(path)
 
 
-async def _settle(feed: _Settled, pilot: Pilot[object]) -> None:
+async def _settle(feed: _Settled, pilot: Pilot[None]) -> None:
     while not feed.settled.is_set():
         await pilot.pause(0.1)
     await pilot.pause(0.5)

@@ -83,8 +83,9 @@ def _event(store: Store, seq: int, now: datetime) -> EventDetail:
     calls = store.query(
         """SELECT request_id, "user", model, status, cost_usd::DOUBLE, price_source, latency_ms, input_tokens,
             cache_read_tokens, cache_write_tokens, output_tokens FROM calls
-        WHERE request_id = ? ORDER BY (SELECT l.time FROM lines l WHERE l.rowid = ?) BETWEEN first_seen AND last_seen DESC,
-            first_seen LIMIT 1""",
+        WHERE request_id = ?
+        ORDER BY (SELECT l.time FROM lines l WHERE l.rowid = ?) BETWEEN first_seen AND last_seen DESC, first_seen
+        LIMIT 1""",
         [request_id, seq],
         now=now,
     ).rows

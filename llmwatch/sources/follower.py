@@ -282,8 +282,10 @@ class Reader:
         try:
             descriptor = self.open()
             plain = self._judge(descriptor) and self._packing == "plain" and not self._origin
-            if plain and not os.pread(descriptor, len(codecs.BOM_UTF8), 0).startswith(codecs.BOM_UTF8):
-                return WholeFile(self.name, self.stream, self.path, self.identity, self.status.st_size)
+            size = self.status.st_size
+            marked = os.pread(descriptor, len(codecs.BOM_UTF8), 0) == codecs.BOM_UTF8
+            if plain and size and not marked and os.pread(descriptor, 1, size - 1) == b"\n":
+                return WholeFile(self.name, self.stream, self.path, self.identity, size)
         except (OSError, MovedError):  # reading it finds the same, and says so
             pass
         finally:

@@ -120,8 +120,8 @@ class Fold:
         self._prices.resolve()
         execute(
             f"""INSERT INTO folded_calls SELECT c.request_id, hash(c.request_id), c.first_seq, c.slice_id,
-            c.stream_id, c.dialect, c.lines, c.first_seen, c.last_seen, c."user", c.requested_model, c.model, c.provider,
-            c.region, c.path, c.reached_model, c.status, c.http_status, c.latency_ms, c.input_tokens,
+            c.stream_id, c.dialect, c.lines, c.first_seen, c.last_seen, c."user", c.requested_model, c.model,
+            c.provider, c.region, c.path, c.reached_model, c.status, c.http_status, c.latency_ms, c.input_tokens,
             c.cache_read_tokens, c.cache_write_tokens, c.output_tokens,
             c.reached_model AND NOT c.metered AND (c.status = 'ok' OR c.answered), {COST}, p.price_source,
             CASE WHEN c.status IN ('error', 'aborted') THEN c.error END,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from llmwatch.dialects.dialect import CANONICAL_COLUMNS, Dialect, quoted
 from llmwatch.dialects.registry import DIALECTS
-from llmwatch.errors import StoreError
 from llmwatch.store.lenient import BOM, repair
 from llmwatch.store.slice import WholeFile
 
@@ -78,26 +77,25 @@ class Ingest:
 
     def write_file(
         self, file: WholeFile, *, slice_id: int, stream_id: int, first_seq: int
-    ) -> tuple[int, int] | None:
+    ) -> tuple[int, int | None]:
         """Append all lines of a file that the reader sees; it does not see blank ones. The same counts as `write`.
 
-        None, and nothing appended, where the reader cannot cope with the file: `write` can.
-
-        Raises:
-            StoreError: the file was truncated or replaced meanwhile.
+        The second is None where `write` must do it instead: the reader cannot cope with the file, or it changed
+        meanwhile. Rows that were appended then have become blank lines.
         """
         import duckdb
 
-        dialect = DIALECTS[0]
+        insert = f"INSERT INTO lines SELECT {slice_id}, {stream_id}, * FROM "
         try:
-            self._read(f"INSERT INTO lines SELECT {slice_id}, {stream_id}, * FROM ", [file.path], dialect)
+            self._read(insert, [file.path], DIALECTS[0])
         except duckdb.InvalidInputException:
-            return None
+            return 0, None
         rows = self._row_count() - first_seq
         bad = self._bad_rows(first_seq)
         lines = _lines_of_file(file.path, {seq - first_seq for seq in bad}) if bad else {}
-        if len(lines) != len(bad) or not file.still_there():
-            raise StoreError(f"{file.source} was truncated or replaced while it was read: run this again")
+        if len(lines) != len(bad) or not file.unchanged():
+            self._connection.execute("UPDATE lines SET kind = NULL WHERE rowid >= ?", [first_seq])
+            return rows, None
         blank = self._second_chance([(first_seq + row, line) for row, line in lines.items()])
         return rows, rows - blank
 

@@ -13,7 +13,7 @@ BOM = codecs.BOM_UTF8
 
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:
-    """Write what UTF-8 cannot hold as the text `\\ud800` or `\\xff`, so that two different ones stay different."""
+    r"""Write what UTF-8 cannot hold as the text `\ud800` or `\xff`, so that two different ones stay different."""
     if isinstance(error, UnicodeEncodeError):
         return "".join(f"\\\\u{ord(code):04x}" for code in error.object[error.start : error.end]), error.end
     if isinstance(error, UnicodeDecodeError):

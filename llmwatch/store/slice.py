@@ -38,12 +38,15 @@ class WholeFile:
     identity: tuple[int, int]
     """Device and inode."""
     size: int
-    """Bytes, when it was looked at."""
+    """Bytes, when it was looked at; the last is a newline.
 
-    def still_there(self) -> bool:
-        """Whether the path still leads to the file, grown perhaps, but not truncated."""
+    DuckDB 2.0.0 may give a last line without one first, and then rows and lines would not correspond.
+    """
+
+    def unchanged(self) -> bool:
+        """Whether the path still leads to the file, and it has not grown or shrunk."""
         try:
             status = os.stat(self.path)
         except OSError:
             return False
-        return (status.st_dev, status.st_ino) == self.identity and status.st_size >= self.size
+        return (status.st_dev, status.st_ino) == self.identity and status.st_size == self.size

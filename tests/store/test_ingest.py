@@ -13,7 +13,7 @@ from llmwatch.query.scope import Scope
 from llmwatch.query.tables import count_all, group_calls
 from llmwatch.sources.open import open_paths
 from llmwatch.sources.pump import load
-from llmwatch.store.slice import Slice
+from llmwatch.store.slice import Slice, WholeFile
 from llmwatch.store.store import Store, StoreSettings
 from tests.oracle.fold import fold
 from tests.oracle.hostile import corpus
@@ -21,7 +21,9 @@ from tests.oracle.traffic import simulate
 from tests.store.helpers import opened
 
 NOW = datetime(2026, 2, 27, 18, tzinfo=UTC)
-LINE = b'{"timestamp": "2026-02-27T16:47:00Z", "level": "INFO", "logger": "bedrock-router", "message": "%s"}\n'
+LINE = (
+    b'{"timestamp": "2026-02-27T16:47:00Z", "level": "INFO", "logger": "bedrock-router", "message": "%s"}\n'
+)
 
 
 def rejected(store: Store) -> list[tuple[object, ...]]:
@@ -93,14 +95,18 @@ def test_any_bytes_are_lines(lines: list[bytes]) -> None:
         ingest(store, b"".join(line + b"\n" for line in lines))
         found = store.query("SELECT line FROM rejected ORDER BY line").rows
         blank = [line.removeprefix(b"\xef\xbb\xbf").strip() == b"" for line in lines]
-        assert [number for (number,) in found] == [place + 1 for place, empty in enumerate(blank) if not empty]
+        assert [number for (number,) in found] == [
+            place + 1 for place, empty in enumerate(blank) if not empty
+        ]
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_whole_file_gives_the_tables_its_slices_give(seed: int, tmp_path: Path) -> None:
     day = simulate(seed, 60, 0.5)
     log = tmp_path / "router.jsonl"
-    log.write_bytes(b"\n".join(line.rstrip(b"\n") for lines in day.lines_by_stream.values() for line in lines))
+    log.write_bytes(
+        b"".join(line.rstrip(b"\n") + b"\n" for lines in day.lines_by_stream.values() for line in lines)
+    )
     answers = []
     for whole_files in (True, False):
         with opened(StoreSettings(whole_files=whole_files)) as store:
@@ -108,6 +114,27 @@ def test_a_whole_file_gives_the_tables_its_slices_give(seed: int, tmp_path: Path
             table = group_calls(store, Scope(), ["user", "model"], now=day.now)
             answers.append((table, count_all(store, Scope(), day.now)))
     assert answers[0] == answers[1]
+
+
+def test_a_file_that_grows_while_it_is_taken_is_read_by_slices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "router.jsonl"
+    log.write_bytes(LINE % b"one" + b"bad\n" + LINE % b"two")
+    unchanged = WholeFile.unchanged
+
+    def grow(file: WholeFile) -> bool:
+        with log.open("ab") as writer:
+            writer.write(LINE % b"three" + b'{"torn')
+        return unchanged(file)
+
+    monkeypatch.setattr(WholeFile, "unchanged", grow)
+    with opened(StoreSettings(whole_files=True)) as store:
+        load(open_paths([str(log)], follow=False), store)
+        messages = [message for (message,) in store.query("SELECT message FROM events ORDER BY seq").rows]
+        assert messages == ["one", "two", "three"]
+        assert [reason for _, reason, _ in rejected(store)] == ["malformed", "malformed"]
+        assert store.lines == 5
 
 
 def test_raw_lines_are_found_by_their_number() -> None:

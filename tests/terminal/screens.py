@@ -47,19 +47,19 @@ class Terminal:
         """What was copied."""
         return self._tmux("list-buffers")
 
-    def wait_for(self, *texts: str, gone: str | None = None, patience: float = PATIENCE) -> str:
+    def wait_for(self, *texts: str, gone: str | None = None) -> str:
         """The screen, as soon as it has all of these and no longer has `gone`."""
 
         def holds() -> bool:
             shown = self.screen()
             return all(text in shown for text in texts) and (gone is None or gone not in shown)
 
-        self.wait_until(holds, patience)
+        self.wait_until(holds)
         return self.screen()
 
-    def wait_until(self, holds: Callable[[], bool], patience: float = PATIENCE) -> None:
+    def wait_until(self, holds: Callable[[], bool]) -> None:
         """Look until something holds."""
-        until = time.monotonic() + patience
+        until = time.monotonic() + PATIENCE
         while not holds():
             assert time.monotonic() < until, self.screen()
             time.sleep(0.05)
