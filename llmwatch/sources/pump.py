@@ -13,12 +13,15 @@ from llmwatch.store.store import Store
 
 Item = TypeVar("Item")
 
+_LAST_WAIT_SECONDS = 2
+"""For a thread that nobody needs any more; it may be waiting for standard input."""
+
 
 def load(source: Source, store: Store, progress: Callable[[Source], None] | None = None) -> None:
     """Read a source to its end, and fold. `progress` is called now and then."""
     if isinstance(source, OffersFiles):
         source.offer(store.take_file)
-    for ready in read_ahead(store.prepare(piece) for piece in _whole(source)):
+    for ready in read_ahead((store.prepare(piece) for piece in _whole(source)), source.close):
         store.take(ready)
         if progress:
             progress(source)
@@ -30,14 +33,14 @@ def _whole(source: Source) -> Iterator[Slice]:
     yield from source.finish()
 
 
-def read_ahead(pieces: Iterator[Item]) -> Iterator[Item]:
+def read_ahead(pieces: Iterator[Item], cancel: Callable[[], None]) -> Iterator[Item]:
     """The same items; while one is used, a thread makes the next.
 
     One at a time, so that at most two are in memory. Errors come out where the slice would have. When the
-    consumer stops early, the thread ends with the piece it is reading.
+    consumer stops early, `cancel` ends what the thread may be waiting for.
     """
     ahead: queue.Queue[Item | BaseException | None] = queue.Queue(maxsize=1)
-    stopped = threading.Event()
+    stopped, finished = threading.Event(), threading.Event()
 
     def offer(item: Item | BaseException | None) -> None:
         while not stopped.is_set():
@@ -53,6 +56,7 @@ def read_ahead(pieces: Iterator[Item]) -> Iterator[Item]:
                 offer(piece)
                 if stopped.is_set():
                     return
+            finished.set()
             offer(None)
         except BaseException as error:  # noqa: BLE001 (handed to the consumer, whatever it is)
             offer(error)
@@ -66,4 +70,6 @@ def read_ahead(pieces: Iterator[Item]) -> Iterator[Item]:
             yield item
     finally:
         stopped.set()
-        thread.join(timeout=5)
+        if not finished.is_set():
+            cancel()
+        thread.join(timeout=_LAST_WAIT_SECONDS)

@@ -246,6 +246,7 @@ def _open(settings: StoreSettings, scratch: Scratch) -> duckdb.DuckDBPyConnectio
         if settings.database is None:
             connection.execute("ATTACH ':memory:' AS store (COMPRESS)")
         else:
+            _refuse_foreign(settings.database)
             path = str(settings.database).replace("'", "''")
             connection.execute(f"ATTACH '{path}' AS store")
         connection.execute("USE store")
@@ -261,6 +262,19 @@ def _open(settings: StoreSettings, scratch: Scratch) -> duckdb.DuckDBPyConnectio
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
+
+
+def _refuse_foreign(path: Path) -> None:
+    """DuckDB would attach data files too, and write nothing to them. Raises StoreError."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StoreError(f"{path} cannot be used as a store ({error.strerror}): name another file") from error
+    if head[8:] != b"DUCK":
+        raise StoreError(f"{path} is no DuckDB database and cannot be used as a store: name another file")
 
 
 def _first_line(error: Exception) -> str:

@@ -168,9 +168,7 @@ def test_an_empty_file_is_said_and_answered(tmp_path: Path) -> None:
         "text.duckdb",
         "notes",
         "nowhere/new.duckdb",
-        pytest.param(
-            "router.jsonl", marks=pytest.mark.xfail(reason="DuckDB attaches data files too", strict=True)
-        ),
+        "router.jsonl",
     ],
 )
 def test_no_store_is_made_of_what_is_none(name: str, command: list[str], folder: Path) -> None:
@@ -281,12 +279,7 @@ def test_the_rows_before_a_closed_pipe_are_there() -> None:
     [
         ["tail", str(SAMPLE), "--plain"],
         ["tail", "-", "--json"],
-        pytest.param(
-            ["top", "-"],
-            marks=pytest.mark.xfail(
-                reason="the thread that reads ahead is waited for, 5 seconds", strict=True
-            ),
-        ),
+        ["top", "-"],
     ],
 )
 def test_a_signal_ends_a_run_and_leaves_nothing_behind(

@@ -37,6 +37,12 @@ class Terminal:
         """The text on the screen."""
         return self._tmux("capture-pane", "-p")
 
+    def go(self, key: str, pane: str) -> None:
+        """Press a key that leads to another pane, and see its title change its looks."""
+        before = self._styled(pane)
+        self.type(key)
+        self.wait_until(lambda: self._styled(pane) != before)
+
     def state(self) -> dict[str, str]:
         """What an application may have changed about the terminal."""
         names = ("cursor_flag", "alternate_on", "mouse_any_flag", "keypad_cursor_flag", "pane_title")
@@ -87,6 +93,11 @@ class Terminal:
     def close(self) -> None:
         """End this tmux server and all in it."""
         self._tmux("kill-server")
+
+    def _styled(self, text: str) -> list[str]:
+        """The lines that have a text, with their colours."""
+        lines = self._tmux("capture-pane", "-p", "-e").splitlines()
+        return [line for line in lines if text in line]
 
     def _tmux(self, *words: str) -> str:
         command = ["tmux", "-L", self._socket, *words]

@@ -94,9 +94,9 @@ def test_keys_do_what_the_footer_says(columns: int, rows: int, terminal: Open, t
     screen.type("q")
     screen.wait_for("LIVE", gone="esc closes")
 
-    screen.type("Tab")
+    screen.go("Tab", "2 Models")
     screen.wait_for(KIMI)
-    screen.type("3")
+    screen.go("3", "3 Events")
     screen.wait_for("Request completed")
     screen.type("Enter")
     screen.wait_for("esc closes", "The line as it was read")
