@@ -16,6 +16,8 @@ from llmwatch.errors import LlmwatchError, SourceError
 
 _COMMANDS = (tail, top, sql, demo, replay, doctor)
 _INTERRUPTED = 130
+_BUG = 70
+"""`EX_SOFTWARE` of sysexits.h: beside the contract, which knows no bugs."""
 _INTERRUPTED_QUERY = "Query interrupted"
 """DuckDB raises a RuntimeError that says this, in place of what a signal's handler raised while a query ran."""
 _WHO = "llmwatch: "
@@ -38,25 +40,33 @@ def run(words: Sequence[str]) -> int:
         arguments = _parser().parse_args(words)
         code: int = arguments.run(arguments)
         sys.stdout.flush()
-    except LlmwatchError as error:
-        say(str(error))
-        return error.exit_code
-    except KeyboardInterrupt:
-        return _INTERRUPTED
-    except BrokenPipeError:
-        _drop_output()
-        return 0
-    except OSError as error:
-        _drop_output()
-        say(
-            f"{error.filename or 'the output'} failed ({error.strerror}): free room there or choose another place"
-        )
-        return SourceError.exit_code
-    except RuntimeError as error:
-        if str(error) != _INTERRUPTED_QUERY:
-            raise
-        return 128 + terminated[-1] if terminated else _INTERRUPTED
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (every one of them gets its sentence)
+        if isinstance(error, RuntimeError) and str(error) == _INTERRUPTED_QUERY:
+            return 128 + terminated[-1] if terminated else _INTERRUPTED
+        return _explain(error)
     return code
+
+
+def _explain(error: BaseException) -> int:
+    """Say what went wrong, if anything; returns the exit code."""
+    match error:
+        case KeyboardInterrupt():
+            return _INTERRUPTED
+        case LlmwatchError():
+            say(str(error))
+            return error.exit_code
+        case BrokenPipeError():
+            _drop_output()
+            return 0
+        case OSError():
+            _drop_output()
+            place = error.filename or "the output"
+            say(f"{place} failed ({error.strerror}): free room there or choose another place")
+            return SourceError.exit_code
+    if os.environ.get("LLMWATCH_TRACEBACK"):
+        raise error
+    say(f"a bug in llmwatch: {type(error).__name__}: {error} (LLMWATCH_TRACEBACK=1 shows where)")
+    return _BUG
 
 
 def say(message: str) -> None:

@@ -13,7 +13,7 @@ from llmwatch.query.details import take_detail
 from llmwatch.query.events import events_between
 from llmwatch.query.rates import RateWindow, kpis, rate_window
 from llmwatch.query.scope import Scope, aware
-from llmwatch.query.snapshot import Snapshot, SnapshotRequest
+from llmwatch.query.snapshot import Counters, Snapshot, SnapshotRequest
 from llmwatch.query.tables import count_all, group_calls
 from llmwatch.sources.source import Source, SourceState
 from llmwatch.store.slice import Slice
@@ -54,14 +54,8 @@ class Monitor:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
         self._was_live = False
-        self._failure: LlmwatchError | None = None
         self._version = 0
         self._delivered = float("-inf")
-
-    @property
-    def failure(self) -> LlmwatchError | None:
-        """Why reading stopped, if it did."""
-        return self._failure
 
     def start(self, deliver: Callable[[Snapshot], None]) -> None:
         """Begin to read; `deliver` gets the snapshots, in this object's thread."""
@@ -95,11 +89,10 @@ class Monitor:
                 now = time.monotonic()
                 if self._asked.is_set() or now >= next_tick:
                     next_tick = now + self._tick()
-            except LlmwatchError as error:
+            except Exception as error:  # noqa: BLE001 (shown on screen; the next tick tries again)
                 if self._stopped.is_set():
                     return
-                self._failure = error
-                pieces, busy, next_tick = None, False, time.monotonic() + TICK_SECONDS
+                pieces, busy, next_tick = None, False, time.monotonic() + _IDLE_TICK_SECONDS
                 self._deliver_failure(error)
             if not busy:
                 self._asked.wait(max(0.0, min(next_tick - time.monotonic(), _IDLE_POLL_SECONDS)))
@@ -181,12 +174,15 @@ class Monitor:
             window = rate_window(self._store, now, live=True)
         return window
 
-    def _deliver_failure(self, error: LlmwatchError) -> None:
-        state = SourceState(self.title, "error", str(error))
+    def _deliver_failure(self, error: Exception) -> None:
+        """A snapshot without tables: the screen keeps those it has, and shows the sentence."""
+        known = isinstance(error, LlmwatchError)
+        detail = str(error) if known else f"a bug in llmwatch: {type(error).__name__}: {error}"
+        state = SourceState(self.title, "error", detail)
         snapshot = Snapshot(
             version=self._version,
             now=self._clock(),
-            counters=count_all(self._store, self._scope),
+            counters=Counters(lines=self._store.lines),
             sources=(*self._source.states(), state),
             lag_seconds=None,
             kpis=None,

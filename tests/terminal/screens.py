@@ -91,8 +91,10 @@ class Terminal:
         return (self.folder / "before").read_text(), (self.folder / "after").read_text()
 
     def close(self) -> None:
-        """End this tmux server and all in it."""
+        """End this tmux server and all in it; tmux leaves its socket behind."""
+        socket = Path(self._tmux("display-message", "-p", "#{socket_path}").rstrip("\n"))
         self._tmux("kill-server")
+        socket.unlink(missing_ok=True)
 
     def _styled(self, text: str) -> list[str]:
         """The lines that have a text, with their colours."""
