@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,16 +64,24 @@ def read_scope(arguments: argparse.Namespace, now: datetime) -> Scope:
 
 @contextmanager
 def open_store(
-    arguments: argparse.Namespace, *, keep_raw: bool = False, whole_files: bool = False
+    arguments: argparse.Namespace,
+    *,
+    keep_raw: bool = False,
+    whole_files: bool = False,
+    source: Source | None = None,
 ) -> Iterator[Store]:
-    """A store as the arguments want it, closed at the end."""
+    """A store as the arguments want it and for what the source holds now, closed at the end."""
     from llmwatch.pricing.resolver import PriceResolver, load_overrides
+    from llmwatch.sources.pump import expected_bytes
     from llmwatch.store.store import Store, StoreSettings
 
+    memory = _bytes(arguments.memory)
+    expected = expected_bytes(source) if source else 0
     overrides = load_overrides(arguments.prices) if arguments.prices else None
     store = Store(
         StoreSettings(
-            memory_bytes=_bytes(arguments.memory),
+            memory_bytes=memory,
+            on_disk=expected is None or expected > memory // 2,
             database=arguments.db,
             keep_raw=keep_raw,
             whole_files=whole_files,
@@ -121,16 +129,18 @@ def load_all(arguments: argparse.Namespace, *, whole_files: bool = False) -> Ite
     from llmwatch.sources.pump import load
 
     scope = read_scope(arguments, datetime.now(UTC))
-    with open_store(arguments, whole_files=whole_files) as store:
-        failures: tuple[str, ...] = ()
-        if arguments.paths:
-            with open_source(arguments, follow=False) as source, progress_line() as progress:
+    with ExitStack() as stack:
+        source = stack.enter_context(open_source(arguments, follow=False)) if arguments.paths else None
+        store = stack.enter_context(open_store(arguments, whole_files=whole_files, source=source))
+        if source is not None:
+            with progress_line() as progress:
                 load(source, store, progress)
-                failures = tuple(
-                    f"{state.name}: {state.detail}" if state.name not in state.detail else state.detail
-                    for state in source.states()
-                    if state.detail
-                )
+        states = source.states() if source is not None else ()
+        failures = tuple(
+            state.detail if state.name in state.detail else f"{state.name}: {state.detail}"
+            for state in states
+            if state.detail
+        )
         for failure in failures:
             say(failure)
         yield Loaded(store, scope, failures)

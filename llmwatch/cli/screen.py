@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ def run_monitor(
 
     monitor = Monitor(source, store, title=title, scope=scope, clock=clock, record=record)
     app = MonitorApp(monitor)
+    signal.signal(signal.SIGINT, lambda *_: app.action_interrupt())
     try:
         app.run()
     finally:

@@ -55,8 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
     scope = read_scope(arguments, datetime.now(UTC))
     screen = sys.stdout.isatty() and sys.stdin.isatty() and not (arguments.plain or arguments.json)
     with (
-        open_store(arguments, keep_raw=screen) as store,
         open_source(arguments, follow=not arguments.no_follow) as source,
+        open_store(arguments, keep_raw=screen, source=source) as store,
         _recorder(arguments.record) as record,
     ):
         if screen:

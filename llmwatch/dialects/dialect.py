@@ -85,12 +85,22 @@ class Dialect:
             f"CASE WHEN level = 'ERROR' THEN CASE WHEN contains(error, {quoted(self.hung_up)}) "
             "THEN 'aborted' ELSE 'error' END END"
         )
-        canonical |= self._tokens()
+        canonical |= {name: f"CASE WHEN _known AND _{name} >= 0 THEN _{name} END" for name in self.tokens}
         columns = ", ".join(
-            f"TRY_CAST({expression} AS {CANONICAL_COLUMNS[name]}) AS {name}"
+            f"{expression} AS {name}"
+            if expression in self.columns and self.columns[expression] == CANONICAL_COLUMNS[name]
+            else f"TRY_CAST({expression} AS {CANONICAL_COLUMNS[name]}) AS {name}"
             for name, expression in canonical.items()
         )
-        return f"SELECT {columns} FROM (SELECT *, {self._kind()} AS _kind FROM {reader})"
+        tokens = ", ".join(
+            f"CASE WHEN _kind = 'usage' THEN {expression} END AS _{name}"
+            for name, expression in self.tokens.items()
+        )
+        known = " OR ".join(f"coalesce(_{name}, 0) <> 0" for name in self.tokens)
+        return (
+            f"SELECT {columns} FROM (SELECT *, {known} AS _known FROM "
+            f"(SELECT *, {tokens} FROM (SELECT *, {self._kind()} AS _kind FROM {reader})))"
+        )
 
     def _kind(self) -> str:
         whens = " ".join(
@@ -98,17 +108,6 @@ class Dialect:
         )
         other = "CASE WHEN level = 'ERROR' THEN 'error' ELSE 'info' END"
         return f"CASE WHEN {self.recognised} THEN CASE message {whens} ELSE {other} END END"
-
-    def _tokens(self) -> dict[str, str]:
-        """Usage that says nothing, or zero of everything, is unknown: no real answer has no input and no output.
-
-        The condition on the kind stands first, so that the rest is worked out for few lines.
-        """
-        known = " OR ".join(f"coalesce({expression}, 0) <> 0" for expression in self.tokens.values())
-        return {
-            name: f"CASE WHEN _kind = 'usage' THEN CASE WHEN ({known}) AND {expression} >= 0 THEN {expression} END END"
-            for name, expression in self.tokens.items()
-        }
 
 
 def quoted(text: str) -> str:

@@ -11,14 +11,19 @@ from llmwatch.store.store import Store
 _AT_ONCE = 20_000
 
 _EVENTS = """
+WITH chosen AS (
+    SELECT l.rowid AS seq FROM lines l
+    WHERE {condition} AND (l.kind IS NOT NULL OR l.rowid IN (SELECT seq FROM rejected_lines))
+    ORDER BY {order} LIMIT {limit})
 SELECT l.rowid AS seq, l.time, s.source, s.first_line + (l.rowid - s.first_seq), l.level,
     coalesce(l.kind, r.reason), coalesce(l.message, r.raw), l.request_id, l."user",
     coalesce(l.model, l.requested_model), l.http_status, l.latency_ms, l.input_tokens, l.cache_read_tokens,
     l.cache_write_tokens, l.output_tokens, coalesce(l.error, l.error_type)
-FROM lines l JOIN slices s USING (slice_id) LEFT JOIN rejected_lines r ON r.seq = l.rowid
-WHERE (l.kind IS NOT NULL OR r.seq IS NOT NULL) AND {condition}
-ORDER BY {order} LIMIT {limit}
+FROM chosen c JOIN lines l ON l.rowid = c.seq JOIN slices s USING (slice_id)
+    LEFT JOIN rejected_lines r ON r.seq = l.rowid
+ORDER BY {order}
 """
+"""Lines are chosen before anything is joined to them: DuckDB 2.0.0 drops a LIMIT that stands over the left join."""
 
 
 def events_between(store: Store, first_seq: int, end_seq: int, limit: int) -> tuple[EventRow, ...]:

@@ -28,6 +28,6 @@ def read_moment(text: str, now: datetime) -> datetime:
         if ago := _AGO.fullmatch(word):
             return now - timedelta(seconds=float(ago[1]) * _SECONDS[ago[2]])
         moment = datetime.fromisoformat(text.strip())
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         raise UsageError(f"{text!r} is no moment: write {_EXAMPLES}") from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from llmwatch.errors import LlmwatchError
@@ -19,10 +20,10 @@ from llmwatch.sources.source import Source, SourceState
 from llmwatch.store.slice import Slice
 from llmwatch.store.store import Store
 
-TICK_SECONDS = 0.5
-_POLL_SECONDS = 0.1
-_IDLE_POLL_SECONDS = 0.25
-_IDLE_TICK_SECONDS = 2.0
+TICK_SECONDS = 1.0
+_READING_SECONDS = 0.1
+"""A tick that is overdue still reads for so long: a screen that asks for much must not stop the reading."""
+_IDLE_TICK_SECONDS = 5.0
 """While nothing comes, a snapshot this often: rates fall, and open calls become unfinished."""
 _SHARE_OF_A_CORE = 0.25
 """A tick that took long is followed by a rest, so that snapshots never take more of the thread than this."""
@@ -64,8 +65,10 @@ class Monitor:
 
     def request(self, request: SnapshotRequest) -> None:
         """Take the next snapshot for this, at once."""
+        shown = replace(self._request, after_seq=request.after_seq)
         self._request = request
-        self._asked.set()
+        if request != shown:
+            self._asked.set()
 
     def detail(self, kind: DetailKind, key: DetailKey) -> Detail:
         """What stands behind a row; blocks for as long as it takes."""
@@ -85,7 +88,9 @@ class Monitor:
         pieces: Iterator[Slice] | None = None
         while not self._stopped.is_set():
             try:
-                pieces, busy = self._read_some(pieces, until=max(next_tick, time.monotonic() + _POLL_SECONDS))
+                pieces, busy = self._read_some(
+                    pieces, until=max(next_tick, time.monotonic() + _READING_SECONDS)
+                )
                 now = time.monotonic()
                 if self._asked.is_set() or now >= next_tick:
                     next_tick = now + self._tick()
@@ -95,28 +100,33 @@ class Monitor:
                 pieces, busy, next_tick = None, False, time.monotonic() + _IDLE_TICK_SECONDS
                 self._deliver_failure(error)
             if not busy:
-                self._asked.wait(max(0.0, min(next_tick - time.monotonic(), _IDLE_POLL_SECONDS)))
+                self._asked.wait(max(0.0, next_tick - time.monotonic()))
 
     def _read_some(self, pieces: Iterator[Slice] | None, until: float) -> tuple[Iterator[Slice] | None, bool]:
         """Ingest until the tick is due. Returns the iterator to go on with, and whether there is more now."""
         pieces = pieces or self._source.read()
         for piece in pieces:
-            if self._record:
-                self._record(piece)
-            self._store.ingest(piece)
+            self._take(piece)
             if time.monotonic() >= until or self._stopped.is_set():
                 return pieces, True
         if self._source.ended:
             for piece in self._source.finish():
-                self._store.ingest(piece)
+                self._take(piece)
         return None, False
+
+    def _take(self, piece: Slice) -> None:
+        if self._record:
+            self._record(piece)
+        self._store.ingest(piece)
 
     def _tick(self) -> float:
         """Fold and deliver, if there is a reason to. Returns how long to rest before the next."""
         began = time.monotonic()
         asked = self._asked.is_set()
         self._asked.clear()
-        if self._store.refresh() or asked or began - self._delivered >= _IDLE_TICK_SECONDS:
+        changed = self._store.refresh()
+        self._store.compact()
+        if changed or asked or began - self._delivered >= _IDLE_TICK_SECONDS:
             self._version += 1
             self._delivered = began
             self._deliver(self._snapshot())

@@ -12,6 +12,7 @@ from llmwatch.query.scope import Scope, aware, naive
 from llmwatch.query.snapshot import Counters, Table, TableRow, Usage
 from llmwatch.store.store import Store
 
+_MOST_ROWS = 1 << 62
 _TIMES = ("first_seen", "last_seen")
 _FRACTIONS = ("cost_usd", "latency_p50_ms", "latency_p95_ms", "cost_per_hour_usd")
 
@@ -47,21 +48,19 @@ def group_calls(
     columns = ", ".join(f"{sql} AS {name}" for name, sql in measures.items())
     keys = ", ".join(f"{GROUPINGS[name]} AS key{number}" for number, name in enumerate(by))
     key_names = ", ".join(f"key{number}" for number in range(len(by)))
-    calls = f"calls WHERE reached_model AND {condition}"
-    order = _order(by, sort, descending, key_names)
-    listed = store.query(
-        f"SELECT {keys}, {columns}, count(*) OVER () FROM {calls} GROUP BY {key_names} ORDER BY {order}"
-        + (f" LIMIT {int(limit)}" if limit else ""),
+    rows = store.query(
+        f"SELECT {keys}, {columns}, grouping(key0) AS total, count(*) OVER () - 1 FROM calls "
+        f"WHERE reached_model AND {condition} GROUP BY GROUPING SETS (({key_names}), ()) "
+        f"ORDER BY total DESC, {_order(by, sort, descending, key_names)}"
+        + (f" LIMIT {min(int(limit), _MOST_ROWS) + 1}" if limit else ""),
         [*rate_parameters, *parameters],
         now=now,
     ).rows
-    totals = store.query(f"SELECT {columns} FROM {calls}", [*rate_parameters, *parameters], now=now).rows
     names = tuple(measures)
-    rows = tuple(
-        TableRow(tuple(_text(value) for value in row[: len(by)]), _usage(names, row[len(by) : -1]))
-        for row in listed
-    )
-    return Table(tuple(by), rows, _whole(listed[0][-1]) if listed else 0, _usage(names, totals[0]))
+    usages = [_usage(names, row[len(by) : -2]) for row in rows]
+    keyed = [tuple(_text(value) for value in row[: len(by)]) for row in rows]
+    listed = tuple(TableRow(key, usage) for key, usage in zip(keyed[1:], usages[1:], strict=True))
+    return Table(tuple(by), listed, _whole(rows[0][-1]), usages[0])
 
 
 def check_grouping(by: Sequence[str], sort: str) -> None:

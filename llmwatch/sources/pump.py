@@ -13,6 +13,10 @@ from llmwatch.store.store import Store
 
 Item = TypeVar("Item")
 
+_PACKED = (".gz", ".zst")
+_UNPACKED = 10
+"""How many times larger a log is than its archive: a gateway's lines are much alike."""
+
 _LAST_WAIT_SECONDS = 2
 """For a thread that nobody needs any more; it may be waiting for standard input."""
 
@@ -26,6 +30,14 @@ def load(source: Source, store: Store, progress: Callable[[Source], None] | None
         if progress:
             progress(source)
     store.refresh()
+
+
+def expected_bytes(source: Source) -> int | None:
+    """How much there is to read, unpacked, as far as the sizes of files tell; None where they do not."""
+    states = source.states()
+    if any(state.name == "-" for state in states):
+        return None
+    return sum(state.bytes_total * (_UNPACKED if state.name.endswith(_PACKED) else 1) for state in states)
 
 
 def _whole(source: Source) -> Iterator[Slice]:

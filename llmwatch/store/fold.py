@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from llmwatch.store.scratch import Scratch
 
 _PART_LINES = 2_000_000
-"""Lines folded in one statement when all are new: it bounds the memory of the grouping."""
+"""Lines folded in one statement: it bounds the memory of the grouping."""
 
 _CALL_LINE = ", ".join("l.rowid AS seq" if name == "seq" else f'l."{name}"' for name in CallLine._fields)
 
@@ -76,17 +76,15 @@ class Fold:
     def fold(self, first_seq: int, end_seq: int) -> None:
         """Fold the lines from `first_seq` up to but not including `end_seq`, and all others of their ids."""
         self._note_processes(first_seq, end_seq)
-        if self._count("SELECT count(*) FROM folded_calls") == 0:
-            parts = max(1, -(-(end_seq - first_seq) // _PART_LINES))
-            for part in range(parts):
-                condition = f"AND hash(request_id) % {parts} = {part}" if parts > 1 else ""
-                self._fold_lines(f"rowid >= {first_seq} AND rowid < {end_seq} {condition}")
-        else:
-            self._fold_again(first_seq, end_seq)
+        for start in range(first_seq, end_seq, _PART_LINES):
+            self._fold_part(start, min(start + _PART_LINES, end_seq))
 
-    def _fold_again(self, first_seq: int, end_seq: int) -> None:
+    def _fold_part(self, first_seq: int, end_seq: int) -> None:
         """Calls of these ids that are there already are taken out and folded anew from all their lines."""
         execute = self._connection.execute
+        if self._count("SELECT count(*) FROM folded_calls") == 0:
+            self._fold_lines(f"rowid >= {first_seq} AND rowid < {end_seq}")
+            return
         execute(
             "CREATE OR REPLACE TEMP TABLE touched AS SELECT DISTINCT request_id, hash(request_id) AS request_hash "
             "FROM lines WHERE rowid >= ? AND rowid < ? AND kind IS NOT NULL AND request_id IS NOT NULL",

@@ -41,7 +41,9 @@ class RawLines:
             block = self._compressor.compress(data[start:end])
             try:
                 offset = self._file.tell()
-                self._file.write(block)
+                rest = memoryview(block)
+                while rest:  # a nearly full disk takes a part
+                    rest = rest[self._file.write(rest) :]
             except OSError as error:
                 raise StoreError(
                     f"{self._path.parent} is full ({error.strerror}): free room there or set TMPDIR elsewhere"

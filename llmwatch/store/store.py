@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llmwatch.dialects.dialect import quoted
 from llmwatch.errors import StoreError, UsageError
 from llmwatch.pricing.resolver import PriceResolver
 from llmwatch.store.fold import Fold
@@ -28,8 +29,8 @@ _DUCKDB_SHARE = 0.55
 """Of the memory limit, what DuckDB may use: the interpreter, slices in transit and what the allocator holds back
 take the rest (measured on 10 M lines)."""
 
-_COMPACT_EVERY = 4_000_000
-"""Lines between two checkpoints, which compress the tables and drop deleted rows."""
+_COMPACT_EVERY = 1_000_000
+"""Lines between two checkpoints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,11 @@ class StoreSettings:
     memory_bytes: int = 1 << 30
     database: Path | None = None
     """Keep everything in this file; None: in memory, spilling to a temporary folder."""
+    on_disk: bool = False
+    """Keep the tables in a temporary file, compressed from the start: for more lines than fit in memory.
+
+    In memory they are compressed only by `compact`, and grouping slows down tenfold when they leave it no room.
+    """
     whole_files: bool = False
     """Let DuckDB read whole files from where they lie. Such a store is not locked down, and does not `ask`."""
     keep_raw: bool = False
@@ -71,6 +77,7 @@ class Store:
         try:
             self._connection = _open(self.settings, self._scratch)
             self._lock = threading.Lock()
+            self._cursors: set[duckdb.DuckDBPyConnection] = set()
             prices = PriceTable(self._connection, self.settings.resolver)
             self._ingest = Ingest(self._connection, self._scratch)
             self._fold = Fold(self._connection, self._scratch, prices)
@@ -144,10 +151,14 @@ class Store:
         with self._errors():
             self._fold.fold(self._folded_seq, self._end_seq)
             self._folded_seq = self._end_seq
-            if self._end_seq - self._compacted_seq > _COMPACT_EVERY:
-                self._compacted_seq = self._end_seq
-                self._connection.execute("CHECKPOINT")
         return True
+
+    def compact(self) -> None:
+        """Compress what came in small slices and drop replaced calls, if there is much of either; for live feeds."""
+        if self._end_seq - self._compacted_seq > _COMPACT_EVERY and not self.settings.on_disk:
+            self._compacted_seq = self._end_seq
+            with self._errors():
+                self._connection.execute("CHECKPOINT")
 
     def query(self, sql: str, parameters: Sequence[object] = (), *, now: datetime | None = None) -> Rows:
         """The rows of one of our own queries. `now` is the clock by which a call counts as unfinished."""
@@ -187,8 +198,10 @@ class Store:
         return self._raw.line(seq) if self._raw else None
 
     def interrupt(self) -> None:
-        """End what the writing connection is doing. Callable from any thread."""
+        """End what the store is doing, and answering. Callable from any thread."""
         self._connection.interrupt()
+        for cursor in tuple(self._cursors):
+            cursor.interrupt()
 
     def close(self) -> None:
         """Close the database and remove all temporary files."""
@@ -205,12 +218,14 @@ class Store:
     def _cursor(self, now: datetime | None) -> Iterator[duckdb.DuckDBPyConnection]:
         with self._lock:
             cursor = self._connection.cursor()
+        self._cursors.add(cursor)
         try:
             moment = (now or datetime.now(UTC)).astimezone(UTC).replace(tzinfo=None)
             cursor.execute("USE store")
             cursor.execute(f"SET VARIABLE now = TIMESTAMP '{moment.isoformat(sep=' ')}'")
             yield cursor
         finally:
+            self._cursors.discard(cursor)
             cursor.close()
 
     @contextmanager
@@ -243,22 +258,31 @@ def _open(settings: StoreSettings, scratch: Scratch) -> duckdb.DuckDBPyConnectio
         }
     )
     try:
-        if settings.database is None:
-            connection.execute("ATTACH ':memory:' AS store (COMPRESS)")
-        else:
+        if settings.database is not None:
             _refuse_foreign(settings.database)
-            path = str(settings.database).replace("'", "''")
-            connection.execute(f"ATTACH '{path}' AS store")
+            connection.execute(f"ATTACH {quoted(str(settings.database))} AS store")
+        elif settings.on_disk:
+            connection.execute(f"ATTACH {quoted(str(scratch.spill / 'store.duckdb'))} AS store")
+            connection.execute("SET checkpoint_threshold = '1TB'; PRAGMA disable_checkpoint_on_shutdown")
+        else:
+            connection.execute("ATTACH ':memory:' AS store (COMPRESS)")
         connection.execute("USE store")
+        if settings.database is not None:
+            _refuse_anothers(connection, settings.database)
         connection.execute(TABLES)
         connection.execute(VIEWS)
     except duckdb.Error as error:
         connection.close()
-        raise StoreError(f"{settings.database} cannot be used as a store: {_first_line(error)}") from error
+        raise StoreError(
+            f"{settings.database} cannot be used as a store: {_first_line(error)}. Name another file, or end the "
+            "program that uses this one"
+        ) from error
+    except StoreError:
+        connection.close()
+        raise
     if settings.whole_files:
         return connection
-    allowed = str(scratch.transit).replace("'", "''")
-    connection.execute(f"SET allowed_directories = ['{allowed}/']")
+    connection.execute(f"SET allowed_directories = [{quoted(f'{scratch.transit}/')}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
@@ -275,6 +299,13 @@ def _refuse_foreign(path: Path) -> None:
         raise StoreError(f"{path} cannot be used as a store ({error.strerror}): name another file") from error
     if head[8:] != b"DUCK":
         raise StoreError(f"{path} is no DuckDB database and cannot be used as a store: name another file")
+
+
+def _refuse_anothers(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Make no tables among those of another program. Raises StoreError."""
+    tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    if tables and "folded_calls" not in tables:
+        raise StoreError(f"{path} is a database of another program: name a new file for the store")
 
 
 def _first_line(error: Exception) -> str:

@@ -129,7 +129,14 @@ ACTIONS = (
     Action("back", "escape,q", "dismiss", "Back", PROGRAM, "dialog", shown_keys="esc / q", in_palette=False),
     Action("quit", "q", "quit", "Quit", PROGRAM, "app", "quit"),
     Action(
-        "interrupt", "ctrl+c", "quit", "Quit, from anywhere", PROGRAM, "app", in_palette=False, priority=True
+        "interrupt",
+        "ctrl+c",
+        "interrupt",
+        "Quit, from anywhere",
+        PROGRAM,
+        "app",
+        in_palette=False,
+        priority=True,
     ),
 )
 

@@ -23,6 +23,8 @@ from llmwatch.tui.screens.monitor import MonitorScreen
 from llmwatch.tui.theme import LLMWATCH
 from llmwatch.tui.widgets.header import Header
 
+_INTERRUPTED = 130
+
 
 class Arrived(Message):
     """A snapshot came. A newer one takes the place of one that still waits."""
@@ -131,6 +133,10 @@ class MonitorApp(App[None], inherit_bindings=False):
                 self.dialog.show(found)
         elif message.state is WorkerState.ERROR:
             self.dialog.fail(clean(message.worker.error, 400))
+
+    def action_interrupt(self) -> None:
+        """Leave as an interrupted program does."""
+        self.exit(return_code=_INTERRUPTED)
 
     def action_help(self) -> None:
         """Keys and columns."""

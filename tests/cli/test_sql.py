@@ -131,9 +131,6 @@ def test_a_query_that_wants_too_much_is_refused(query: str, kept: Path) -> None:
     assert time.monotonic() - began < 20
 
 
-@pytest.mark.xfail(
-    reason="DuckDB looks for signals between two tasks, and this may be one endless task", strict=False
-)
 def test_an_endless_query_ends_with_ctrl_c(kept: Path) -> None:
     query = "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT count(*) FROM t"
     program = process("sql", query, "--db", kept, "--memory", "256M")
