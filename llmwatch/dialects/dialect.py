@@ -51,7 +51,8 @@ KINDS: Mapping[str, str] = {
 class Dialect:
     """One log format. Adding one is one module with a `Dialect`, and one line in the registry.
 
-    All SQL in it is DuckDB's, over `columns`; it is fixed text and never holds anything from a log.
+    All SQL in it is DuckDB's, over `columns`; it is fixed text and never holds anything from a log. It has no
+    `IN (…)`: DuckDB makes a join of one, and then rows no longer come in the order of lines.
     """
 
     name: str

@@ -80,7 +80,7 @@ ROUTER = Dialect(
         "level": "level",
         "message": "message",
         "request_id": "request_id",
-        "identified": f"message IN ({', '.join(quoted(message) for message in _NAME_CALLERS)})",
+        "identified": " OR ".join(f"message = {quoted(message)}" for message in _NAME_CALLERS),
         "user": "coalesce(nullif(trim(user_email), ''), nullif(trim(user_sub), ''))",
         "requested_model": "nullif(requested_model, '')",
         "model": "nullif(coalesce(mapped_model, model), '')",

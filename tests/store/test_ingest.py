@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llmwatch.dialects.dialect import Dialect
+from llmwatch.dialects.registry import DIALECTS
 from llmwatch.query.scope import Scope
 from llmwatch.query.tables import count_all, group_calls
 from llmwatch.sources.open import open_paths
@@ -162,3 +164,25 @@ def test_a_kept_store_reads_nothing_twice(tmp_path: Path) -> None:
         messages = store.query("SELECT message, line FROM events ORDER BY seq").rows
         assert messages == [("one", 1), ("two", 2), ("three", 3)]
         assert store.lines == 3
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
+def test_a_dialect_is_read_in_the_order_of_lines(dialect: Dialect) -> None:
+    """A join, as DuckDB makes of `IN (…)`, would give rows in any order once the reader has several threads."""
+    columns = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in dialect.columns.items())
+    with opened() as store:
+        plan = store.query(f"EXPLAIN {dialect.select(f'(SELECT {columns})')}").rows
+    assert "JOIN" not in str(plan)
+
+
+@pytest.mark.parametrize("whole_files", [True, False])
+def test_rows_and_lines_correspond_in_a_large_log(whole_files: bool, tmp_path: Path) -> None:
+    lines = [LINE % str(number).encode() for number in range(250_000)]
+    bad = set(range(0, len(lines), 17_077))
+    log = tmp_path / "router.jsonl"
+    log.write_bytes(b"".join(b"bad %d\n" % place if place in bad else line for place, line in enumerate(lines)))
+    with opened(StoreSettings(whole_files=whole_files)) as store:
+        load(open_paths([str(log)], follow=False), store)
+        misplaced = store.query("SELECT count(*) FROM events WHERE message <> (line - 1)::VARCHAR").rows
+        assert misplaced == [(0,)]
+        assert [raw for _, _, raw in rejected(store)] == [f"bad {place}" for place in sorted(bad)]
