@@ -284,7 +284,7 @@ class Reader:
             plain = self._judge(descriptor) and self._packing == "plain" and not self._origin
             size = self.status.st_size
             marked = os.pread(descriptor, len(codecs.BOM_UTF8), 0) == codecs.BOM_UTF8
-            if plain and size and not marked and os.pread(descriptor, 1, size - 1) == b"\n":
+            if plain and size and not marked:
                 return WholeFile(self.name, self.stream, self.path, self.identity, size)
         except (OSError, MovedError):  # reading it finds the same, and says so
             pass

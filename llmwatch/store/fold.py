@@ -75,7 +75,9 @@ class Fold:
 
     def fold(self, first_seq: int, end_seq: int) -> None:
         """Fold the lines from `first_seq` up to but not including `end_seq`, and all others of their ids."""
-        self._note_processes(first_seq, end_seq)
+        if self._note_processes(first_seq, end_seq):
+            self._connection.execute("DELETE FROM folded_calls")
+            first_seq = 0
         for start in range(first_seq, end_seq, _PART_LINES):
             self._fold_part(start, min(start + _PART_LINES, end_seq))
 
@@ -157,8 +159,12 @@ class Fold:
             for call in fold_overlapping(group):
                 yield _row(call)
 
-    def _note_processes(self, first_seq: int, end_seq: int) -> None:
-        """When each stream's process began anew, and the region it says it is in."""
+    def _note_processes(self, first_seq: int, end_seq: int) -> bool:
+        """When each stream's process began anew, and the region it says it is in. True if a region is news.
+
+        It is news to all calls of the stream, also to those before: any split of a log gives the same prices.
+        """
+        before = self._regions()
         self._connection.execute(
             """UPDATE streams SET restarted = greatest(streams.restarted, p.restarted),
                 region = coalesce(p.region, streams.region)
@@ -169,6 +175,12 @@ class Fold:
             WHERE streams.stream_id = p.stream_id""",
             [first_seq, end_seq],
         )
+        return first_seq > 0 and self._regions() != before
+
+    def _regions(self) -> list[tuple[object, ...]]:
+        return self._connection.execute(
+            "SELECT stream_id, region FROM streams WHERE region IS NOT NULL ORDER BY stream_id"
+        ).fetchall()
 
     def _count(self, sql: str) -> int:
         row = self._connection.execute(sql).fetchone()

@@ -99,6 +99,12 @@ class Ingest:
         blank = self._second_chance([(first_seq + row, line) for row, line in lines.items()])
         return rows, rows - blank
 
+    def take_back(self, first_seq: int) -> int:
+        """Make blank lines of rows that a failed `write` left. Returns the sequence number that is next."""
+        self._connection.execute("UPDATE lines SET kind = NULL WHERE rowid >= ?", [first_seq])
+        self._connection.execute("DELETE FROM rejected_lines WHERE seq >= ?", [first_seq])
+        return self._row_count()
+
     def _bad_rows(self, first_seq: int) -> list[int]:
         """The lines from `first_seq` on that no dialect understood, in order."""
         rows = self._connection.execute(

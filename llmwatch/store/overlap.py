@@ -16,6 +16,10 @@ _CLOCK_TOLERANCE = timedelta(milliseconds=3)
 """A duration is logged in whole milliseconds, cut off, and its clock is read a moment after the start is logged."""
 
 
+_LOOK_BACK = 100
+"""Calls among which the owner of a usage line is looked for that came after its call's end."""
+
+
 class Tokens(NamedTuple):
     """The disjoint token columns; None is unknown."""
 
@@ -113,6 +117,8 @@ def fold_overlapping(lines: Iterable[CallLine]) -> list[OverlappingCall]:
 class _Fold:
     def __init__(self) -> None:
         self._calls: list[OverlappingCall] = []
+        self._active: list[OverlappingCall] = []
+        """Those that are not over; an id may have thousands that are."""
         self._block: list[CallLine] = []
         """Lines that name a model and no caller, written in one breath, while more of them may come."""
         self._homeless: list[list[CallLine]] = []
@@ -126,7 +132,7 @@ class _Fold:
 
     def take(self, line: CallLine) -> None:
         if line.kind == "process":
-            ended = [call for call in self._calls if call.stream_id == line.stream_id]
+            ended = [call for call in self._active if call.stream_id == line.stream_id]
             if ended:
                 self._place_all()
             for call in ended:
@@ -177,6 +183,7 @@ class _Fold:
             line.user if identified else None, identified, line.stream_id, line.time, line.path
         )
         self._calls.append(call)
+        self._active.append(call)
         return call
 
     def _take_unidentified(self, line: CallLine) -> None:
@@ -192,8 +199,8 @@ class _Fold:
 
     def _open(self, line: CallLine) -> list[OverlappingCall]:
         """Open calls of the line's process; of any, if that has none (the log may be several files of one)."""
-        calls = [call for call in self._calls if not call.over]
-        return [call for call in calls if call.stream_id == line.stream_id] or calls
+        self._active = [call for call in self._active if not call.over]
+        return [call for call in self._active if call.stream_id == line.stream_id] or list(self._active)
 
     def _owner(self, line: CallLine) -> OverlappingCall:
         """The call of a line that names its caller. One whose start was not seen begins here."""
@@ -231,7 +238,7 @@ class _Fold:
         """A usage line that came after its call's end: their times may be equal, or the log out of order."""
         return [
             call
-            for call in reversed(self._calls)
+            for call in self._calls[: -_LOOK_BACK - 1 : -1]
             if call.end is not None and call.user == line.user and call.usage is None and not _failed(call)
         ]
 

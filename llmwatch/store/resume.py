@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     import duckdb
 
 
+_HEAD_BYTES = 1 << 16
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A slice's lines that are new, and the numbers they get."""
@@ -28,8 +31,8 @@ class Place:
 class Resume:
     """Numbers slices and streams, and skips what an earlier run put into a store that was kept.
 
-    A file is known by its first line, which holds a time to the microsecond and a request id: its name changes
-    when it is rotated.
+    A file is known by its first JSON line, which holds a time to the microsecond and a request id: its name changes
+    when it is rotated. One without such a line among its first is never known.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -38,15 +41,12 @@ class Resume:
             str(name): int(number)
             for number, name in connection.execute("SELECT stream_id, stream FROM streams").fetchall()
         }
-        row = connection.execute("SELECT coalesce(max(slice_id) + 1, 0) FROM slices").fetchone()
+        row = connection.execute("SELECT coalesce(max(slice_id) + 1, 0) FROM lines").fetchone()
         self._next_slice = int(row[0]) if row else 0
         self._known: dict[str, int] = {
             str(head): int(line)
             for head, line in connection.execute(
-                """SELECT head, max(first_line + span) FROM (
-                    SELECT head, first_line, coalesce(lead(first_seq) OVER (ORDER BY slice_id),
-                        (SELECT count(*) FROM lines)) - first_seq AS span
-                    FROM slices) GROUP BY head"""
+                "SELECT head, max(first_line + rows) FROM slices WHERE head <> '' GROUP BY head"
             ).fetchall()
         }
         self._heads: dict[str, str] = {}
@@ -54,11 +54,10 @@ class Resume:
     def place(self, piece: Slice, first_seq: int) -> Place | None:
         """The part of the slice that is new; None if all of it is known."""
         if piece.first_line == 1:
-            first = piece.data[: piece.data.find(b"\n")]
-            self._heads[piece.source] = hashlib.blake2b(first, digest_size=16).hexdigest()
+            self._heads[piece.source] = _head(piece.data)
         head = self._heads.get(piece.source, "")
         data, first_line = piece.data, piece.first_line
-        known_before = self._known.get(head, 0)
+        known_before = self._known.get(head, 0) if head else 0
         if first_line < known_before:
             data = _without_lines(data, known_before - first_line)
             first_line = known_before
@@ -76,16 +75,17 @@ class Resume:
         self._next_slice += 1
         return place
 
-    def note(self, place: Place, not_blank: int) -> None:
+    def note(self, place: Place, rows: int, not_blank: int) -> None:
         """Record a slice that is in the store now."""
         self._connection.execute(
-            "INSERT INTO slices VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO slices VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 place.slice_id,
                 place.source,
                 place.stream_id,
                 place.first_line,
                 place.first_seq,
+                rows,
                 not_blank,
                 place.head,
             ],
@@ -98,6 +98,15 @@ class Resume:
                 "INSERT INTO streams VALUES (?, ?, NULL, NULL)", [self._streams[name], name]
             )
         return self._streams[name]
+
+
+def _head(data: bytes) -> str:
+    """What a file is known by: its first line that is an object, and where it stands."""
+    start = 0 if data.startswith(b"{") else data.find(b"\n{", 0, _HEAD_BYTES) + 1
+    end = data.find(b"\n", start)
+    if not data.startswith(b"{", start) or end < 0:
+        return ""
+    return hashlib.blake2b(b"%d:" % start + data[start:end], digest_size=16).hexdigest()
 
 
 def _without_lines(data: bytes, count: int) -> bytes:

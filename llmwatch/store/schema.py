@@ -39,7 +39,7 @@ TABLES = f"""
 CREATE TABLE IF NOT EXISTS streams (stream_id INTEGER, stream VARCHAR, region VARCHAR, restarted TIMESTAMP);
 CREATE TABLE IF NOT EXISTS slices (
     slice_id INTEGER, source VARCHAR, stream_id INTEGER, first_line BIGINT, first_seq BIGINT,
-    lines BIGINT, head VARCHAR);
+    rows BIGINT, lines BIGINT, head VARCHAR);
 CREATE TABLE IF NOT EXISTS lines (slice_id INTEGER, stream_id INTEGER, {_CANONICAL});
 CREATE TABLE IF NOT EXISTS rejected_lines (seq BIGINT, reason VARCHAR, raw VARCHAR);
 CREATE TABLE IF NOT EXISTS prices (
@@ -86,3 +86,12 @@ SELECT r.seq, s.source, s.first_line + (r.seq - s.first_seq) AS line, r.reason, 
 FROM rejected_lines r JOIN lines l ON l.rowid = r.seq JOIN slices s USING (slice_id);
 """
 """`getvariable('now')` is the clock of whoever asks: a replay has its own."""
+
+DERIVED_AGAIN = """
+UPDATE lines SET kind = NULL WHERE slice_id NOT IN (SELECT slice_id FROM slices);
+DELETE FROM folded_calls;
+DELETE FROM prices;
+UPDATE streams SET region = NULL, restarted = NULL;
+"""
+"""A store that was kept is folded again when it is opened: prices may have changed, and whoever wrote it may have been
+killed, in the middle of a slice even."""

@@ -38,10 +38,7 @@ class WholeFile:
     identity: tuple[int, int]
     """Device and inode."""
     size: int
-    """Bytes, when it was looked at; the last is a newline.
-
-    DuckDB 2.0.0 may give a last line without one first, and then rows and lines would not correspond.
-    """
+    """Bytes, when it was looked at."""
 
     def unchanged(self) -> bool:
         """Whether the path still leads to the file, and it has not grown or shrunk."""

@@ -18,7 +18,7 @@ from llmwatch.store.ingest import Ingest, Prepared
 from llmwatch.store.prices import PriceTable
 from llmwatch.store.raw import RawLines
 from llmwatch.store.resume import Place, Resume
-from llmwatch.store.schema import TABLES, VIEWS
+from llmwatch.store.schema import DERIVED_AGAIN, TABLES, VIEWS
 from llmwatch.store.scratch import Scratch
 from llmwatch.store.slice import Slice, WholeFile
 
@@ -87,7 +87,7 @@ class Store:
             self._scratch.close()
             raise
         self._end_seq = self._integer("SELECT count(*) FROM lines")
-        self._folded_seq = self._end_seq
+        self._folded_seq = 0
         self._compacted_seq = self._end_seq
         self._lines = self._integer("SELECT coalesce(sum(lines), 0) FROM slices")
 
@@ -119,13 +119,17 @@ class Store:
                 self._raw.append(place.data, self._end_seq)
             whole = len(place.data) == len(ready.piece.data)
             lines = ready.lines if whole else self._ingest.prepare(place.data)
-            rows, not_blank = self._ingest.write(
-                lines, slice_id=place.slice_id, stream_id=place.stream_id, first_seq=self._end_seq
-            )
-            self._note(place, rows, not_blank)
+            try:
+                rows, not_blank = self._ingest.write(
+                    lines, slice_id=place.slice_id, stream_id=place.stream_id, first_seq=self._end_seq
+                )
+                self._note(place, rows, not_blank)
+            except BaseException:
+                self._end_seq = self._ingest.take_back(self._end_seq)
+                raise
 
     def _note(self, place: Place, rows: int, not_blank: int) -> None:
-        self._resume.note(place, not_blank)
+        self._resume.note(place, rows, not_blank)
         self._end_seq += rows
         self._lines += not_blank
 
@@ -149,7 +153,13 @@ class Store:
         if self._folded_seq == self._end_seq:
             return False
         with self._errors():
-            self._fold.fold(self._folded_seq, self._end_seq)
+            self._connection.execute("BEGIN")
+            try:
+                self._fold.fold(self._folded_seq, self._end_seq)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
             self._folded_seq = self._end_seq
         return True
 
@@ -271,6 +281,7 @@ def _open(settings: StoreSettings, scratch: Scratch) -> duckdb.DuckDBPyConnectio
             _refuse_anothers(connection, settings.database)
         connection.execute(TABLES)
         connection.execute(VIEWS)
+        connection.execute(DERIVED_AGAIN)
     except duckdb.Error as error:
         connection.close()
         raise StoreError(
