@@ -112,13 +112,13 @@ class Loaded:
 
     store: Store
     scope: Scope
-    failures: tuple[str, ...]
-    """What could not be read, a sentence each."""
+    failed: bool
+    """Whether something could not be read; it was said."""
 
     @property
     def exit_code(self) -> int:
         """3 if a part of the input is missing from the answer."""
-        return SourceError.exit_code if self.failures else 0
+        return SourceError.exit_code if self.failed else 0
 
 
 @contextmanager
@@ -135,15 +135,11 @@ def load_all(arguments: argparse.Namespace, *, whole_files: bool = False) -> Ite
         if source is not None:
             with progress_line() as progress:
                 load(source, store, progress)
-        states = source.states() if source is not None else ()
-        failures = tuple(
-            state.detail if state.name in state.detail else f"{state.name}: {state.detail}"
-            for state in states
-            if state.detail
-        )
-        for failure in failures:
-            say(failure)
-        yield Loaded(store, scope, failures)
+        store.refresh()
+        told = [state for state in (source.states() if source is not None else ()) if state.detail]
+        for state in told:
+            say(state.detail if state.name in state.detail else f"{state.name}: {state.detail}")
+        yield Loaded(store, scope, failed=any(state.status == "error" for state in told))
 
 
 def _bytes(text: str) -> int:

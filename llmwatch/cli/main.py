@@ -37,7 +37,7 @@ def run(words: Sequence[str]) -> int:
             signal.signal(getattr(signal, name), terminate)
     _ready_streams()
     try:
-        arguments = _parser().parse_args(words)
+        arguments = _parse(words)
         code: int = arguments.run(arguments)
         sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (every one of them gets its sentence)
@@ -90,6 +90,18 @@ def _ready_streams() -> None:
 def _drop_output() -> None:
     """Python flushes stdout once more at exit, which would complain again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    """Argparse takes all positionals at the first place it finds some; paths may stand behind options too."""
+    parser = _parser()
+    arguments, rest = parser.parse_known_args(words)
+    if not rest:
+        return arguments
+    if not hasattr(arguments, "paths") or any(word.startswith("-") and word != "-" for word in rest):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    arguments.paths = [*arguments.paths, *rest]
+    return arguments
 
 
 class _Parser(argparse.ArgumentParser):

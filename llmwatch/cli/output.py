@@ -102,7 +102,7 @@ def _write_csv(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> 
 
 def _csv_cell(value: object) -> object:
     """Cleaned text that no spreadsheet takes for a formula."""
-    if value is None or isinstance(value, int | float):
+    if value is None or isinstance(value, int | float | Decimal):
         return value
     text = clean(instant(value) if isinstance(value, datetime) else value, 32_000).text
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

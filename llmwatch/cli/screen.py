@@ -7,6 +7,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from llmwatch.errors import SourceError
+
 if TYPE_CHECKING:
     from llmwatch.query.scope import Scope
     from llmwatch.sources.source import Source
@@ -34,4 +36,5 @@ def run_monitor(
         app.run()
     finally:
         monitor.stop()
-    return app.return_code or 0
+    failed = any(state.status == "error" for state in source.states())
+    return app.return_code or (SourceError.exit_code if failed else 0)

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from llmwatch.cli.arguments import add_source_arguments, add_store_arguments, load_all
+from llmwatch.cli.arguments import Loaded, add_source_arguments, add_store_arguments, load_all
 from llmwatch.cli.output import add_format_arguments, aligned, instant, json_text, write_rows
 from llmwatch.errors import UsageError
 
 if TYPE_CHECKING:
-    from llmwatch.store.store import Rows, Store
+    from llmwatch.store.store import Rows
 
 NAME = "sql"
 HELP = "read-only SQL over events, calls and rejected lines"
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     now = datetime.now(UTC)
     with load_all(arguments) as loaded:
         text = _DESCRIBE if arguments.describe else arguments.sql
-        answer = _ask(loaded.store, text, now)
+        answer = _ask(loaded, text, now)
         if arguments.format != "table":
             _refuse_namesakes(answer.columns)
         rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
@@ -61,14 +61,15 @@ _DESCRIBE = """SELECT table_name AS "table", column_name AS "column", data_type 
 WHERE table_name IN ('events', 'calls', 'rejected') AND database_name = 'store' ORDER BY table_name, column_index"""
 
 
-def _ask(store: Store, text: str, now: datetime) -> Rows:
+def _ask(loaded: Loaded, text: str, now: datetime) -> Rows:
     """The answer, from a thread of its own: DuckDB looks for signals only between two tasks, and one may never end."""
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(store.ask, text, now=now)
+        scope = loaded.scope
+        answer = pool.submit(loaded.store.ask, text, since=scope.since, until=scope.until, now=now)
         try:
             return answer.result()
         except (KeyboardInterrupt, SystemExit):
-            store.interrupt()
+            loaded.store.interrupt()
             raise
 
 

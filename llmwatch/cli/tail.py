@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +24,7 @@ from llmwatch.cli.arguments import (
     read_scope,
 )
 from llmwatch.cli.output import instant, json_text
-from llmwatch.errors import SourceError
+from llmwatch.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     from llmwatch.query.scope import Scope
@@ -53,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Show what comes, until it ends or the user does."""
     scope = read_scope(arguments, datetime.now(UTC))
+    _refuse_own_recording(arguments.record, arguments.paths)
     screen = sys.stdout.isatty() and sys.stdin.isatty() and not (arguments.plain or arguments.json)
     with (
         open_source(arguments, follow=not arguments.no_follow) as source,
@@ -163,14 +166,20 @@ def plain_line(event: EventRow) -> str:
     return f"{moment}  {level:<7}  {message}  {known}".rstrip()
 
 
+def _refuse_own_recording(record: Path | None, paths: list[str]) -> None:
+    """A recording that is read as a log is recorded again, without end."""
+    for path in paths if record else ():
+        read, written = os.path.realpath(path), os.path.realpath(str(record))
+        if read in (written, os.path.dirname(written)) or fnmatch(written, read):
+            raise UsageError(f"--record {record} is in what is read ({path}): record to another folder")
+
+
 @contextmanager
 def _recorder(path: Path | None) -> Iterator[Callable[[Slice], None] | None]:
     """A function that appends a slice's lines to `path`, readable by the owner alone."""
     if path is None:
         yield None
         return
-    import os
-
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:

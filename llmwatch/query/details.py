@@ -59,7 +59,7 @@ def _cost(store: Store, scope: Scope, now: datetime) -> Series:
     rows = store.query(
         f"""WITH c AS (SELECT last_seen, cost_usd, min(last_seen) OVER () AS oldest, max(last_seen) OVER () AS newest
             FROM calls WHERE reached_model AND {condition})
-        SELECT least(({_COST_BUCKETS} * epoch(last_seen - oldest)
+        SELECT least(floor({_COST_BUCKETS} * epoch(last_seen - oldest)
             / greatest(epoch(newest - oldest), 1))::INTEGER, {_COST_BUCKETS - 1}) AS bucket, sum(cost_usd)
         FROM c GROUP BY bucket""",
         parameters,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from llmwatch.query.scope import aware
+from llmwatch.query.scope import EVERYTHING, Scope, aware
 from llmwatch.query.snapshot import EventRow
 from llmwatch.store.store import Store
 
@@ -26,10 +26,17 @@ ORDER BY {order}
 """Lines are chosen before anything is joined to them: DuckDB 2.0.0 drops a LIMIT that stands over the left join."""
 
 
-def events_between(store: Store, first_seq: int, end_seq: int, limit: int) -> tuple[EventRow, ...]:
-    """The newest `limit` of the events from `first_seq` up to but not including `end_seq`, oldest first."""
+def events_between(
+    store: Store, first_seq: int, end_seq: int, limit: int, scope: Scope = EVERYTHING
+) -> tuple[EventRow, ...]:
+    """The newest `limit` of the events in scope from `first_seq` up to but not including `end_seq`, oldest first."""
+    window, moments = scope.window("l.time")
     rows = select_events(
-        store, "l.rowid >= ? AND l.rowid < ?", [first_seq, end_seq], order="l.rowid DESC", limit=limit
+        store,
+        f"l.rowid >= ? AND l.rowid < ? AND {window}",
+        [first_seq, end_seq, *moments],
+        order="l.rowid DESC",
+        limit=limit,
     )
     return rows[::-1]
 

@@ -56,6 +56,7 @@ class Monitor:
         self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
         self._was_live = False
         self._version = 0
+        self._held: list[Slice] = []
         self._delivered = float("-inf")
 
     def start(self, deliver: Callable[[Snapshot], None]) -> None:
@@ -104,6 +105,7 @@ class Monitor:
 
     def _read_some(self, pieces: Iterator[Slice] | None, until: float) -> tuple[Iterator[Slice] | None, bool]:
         """Ingest until the tick is due. Returns the iterator to go on with, and whether there is more now."""
+        self._retry()
         pieces = pieces or self._source.read()
         for piece in pieces:
             self._take(piece)
@@ -115,9 +117,16 @@ class Monitor:
         return None, False
 
     def _take(self, piece: Slice) -> None:
-        if self._record:
-            self._record(piece)
-        self._store.ingest(piece)
+        """Ingest and record; what failed is kept, for the source does not give it again."""
+        self._held.append(piece)
+        self._retry()
+
+    def _retry(self) -> None:
+        while self._held:
+            self._store.ingest(self._held[0])
+            piece = self._held.pop(0)
+            if self._record:
+                self._record(piece)
 
     def _tick(self) -> float:
         """Fold and deliver, if there is a reason to. Returns how long to rest before the next."""
@@ -171,7 +180,7 @@ class Monitor:
             )
             if "models" in panes
             else None,
-            events=events_between(store, request.after_seq + 1, end_seq, request.event_limit)
+            events=events_between(store, request.after_seq + 1, end_seq, request.event_limit, scope)
             if "events" in panes
             else (),
             events_total=store.lines,

@@ -39,7 +39,7 @@ def rate_window(store: Store, now: datetime, *, live: bool) -> RateWindow:
 
 _BY_BUCKET = """
 WITH recent AS (
-    SELECT *, (epoch(?::TIMESTAMP - last_seen) / ?)::INTEGER AS bucket FROM calls
+    SELECT *, floor(epoch(?::TIMESTAMP - last_seen) / ?)::INTEGER AS bucket FROM calls
     WHERE reached_model AND last_seen > ? AND last_seen <= ? AND {scope})
 SELECT bucket, count(*), count(*) FILTER (status = 'error'), quantile_cont(latency_ms, 0.95),
     sum(coalesce(input_tokens, 0) + coalesce(cache_read_tokens, 0) + coalesce(cache_write_tokens, 0)

@@ -22,19 +22,24 @@ class Scope:
 
     def sql(self) -> tuple[str, list[object]]:
         """The condition on `calls`, and its parameters: every query of a scope is built on it."""
-        bounds = [("time >= ?", self.since), ("time < ?", self.until)]
-        wanted: list[tuple[str, object]] = [
-            (condition, naive(moment)) for condition, moment in bounds if moment is not None
-        ]
-        wanted += [(f"{GROUPINGS[name]} IS NOT DISTINCT FROM ?", value) for name, value in self.equal]
-        condition = " AND ".join(condition for condition, _ in wanted) or "true"
-        return condition, [value for _, value in wanted]
+        window, moments = self.window("time")
+        equal = [f"{GROUPINGS[name]} IS NOT DISTINCT FROM ?" for name, _ in self.equal]
+        return " AND ".join([window, *equal]), [*moments, *(value for _, value in self.equal)]
+
+    def window(self, time: str) -> tuple[str, list[object]]:
+        """The condition that the column `time` is in the window, and its parameters."""
+        bounds = [(f"{time} >= ?", self.since), (f"{time} < ?", self.until)]
+        wanted = [(condition, naive(moment)) for condition, moment in bounds if moment is not None]
+        return " AND ".join(condition for condition, _ in wanted) or "true", [moment for _, moment in wanted]
 
     def includes(self, moment: datetime | None) -> bool:
         """Whether an event of that time is in the window. One without a time is, unless there is a bound."""
         if moment is None:
             return self.since is None and self.until is None
         return (self.since is None or moment >= self.since) and (self.until is None or moment < self.until)
+
+
+EVERYTHING = Scope()
 
 
 def naive(moment: datetime) -> datetime:

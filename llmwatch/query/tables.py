@@ -37,13 +37,14 @@ def group_calls(
         UsageError: `by` or `sort` names no column.
 
     """
-    check_grouping(by, sort)
+    check_grouping(by, "key" if rates is not None and sort == "cost_per_hour_usd" else sort)
     measures = dict(MEASURES)
     condition, parameters = scope.sql()
     rate_parameters: list[object] = []
     if rates is not None:
         spent = "sum(cost_usd) FILTER (last_seen > ? AND last_seen <= ?)"
-        measures["cost_per_hour_usd"] = f"{spent} * {3600 / rates.seconds}"
+        known = f"CASE WHEN sum(cost_usd) IS NOT NULL THEN coalesce({spent}, 0) END"
+        measures["cost_per_hour_usd"] = f"{known} * {3600 / rates.seconds}"
         rate_parameters = [naive(rates.since), naive(rates.until)]
     columns = ", ".join(f"{sql} AS {name}" for name, sql in measures.items())
     keys = ", ".join(f"{GROUPINGS[name]} AS key{number}" for number, name in enumerate(by))
@@ -73,7 +74,7 @@ def check_grouping(by: Sequence[str], sort: str) -> None:
     for name in by or ("",):
         if name not in GROUPINGS:
             raise UsageError(f"cannot group by {name!r}: choose from {', '.join(GROUPINGS)}")
-    if sort not in (*by, *MEASURES, "cost_per_hour_usd", "key"):
+    if sort not in (*by, *MEASURES, "key"):
         raise UsageError(f"cannot sort by {sort!r}: choose from {', '.join((*by, *MEASURES))}")
 
 

@@ -177,8 +177,17 @@ class Store:
             columns = tuple(str(column[0]) for column in cursor.description or ())
             return Rows(columns, cursor.fetchall())
 
-    def ask(self, sql: str, *, now: datetime | None = None) -> Rows:
+    def ask(
+        self,
+        sql: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        now: datetime | None = None,
+    ) -> Rows:
         """The rows of a person's query: one statement that reads, and nothing outside the store.
+
+        With bounds, `calls` and `events` are those begun in `since` ≤ time < `until`.
 
         Raises:
             UsageError: it does not parse, does not run, or is not a query.
@@ -196,6 +205,16 @@ class Store:
                     duckdb.StatementType.EXPLAIN,
                 ):
                     raise UsageError("sql takes one SELECT; tables are events, calls and rejected")
+                bounds = {">=": since, "<": until}
+                window = " AND ".join(
+                    f"time {sign} TIMESTAMP '{moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=' ')}'"
+                    for sign, moment in bounds.items()
+                    if moment is not None
+                )
+                for view in ("calls", "events") if window else ():
+                    cursor.execute(
+                        f"CREATE TEMP VIEW {view} AS SELECT * FROM store.main.{view} WHERE {window}"
+                    )
                 cursor.execute("BEGIN TRANSACTION READ ONLY")
                 cursor.execute(sql)
                 columns = tuple(str(column[0]) for column in cursor.description or ())

@@ -197,10 +197,10 @@ _USAGE: tuple[Column[UsageLine], ...] = (
     ),
     Column(
         "unfinished",
-        "open",
-        "Calls that began and have no end in the log yet",
+        "unfin",
+        "Calls whose process ended, or that have been open for 15 minutes",
         _of(lambda u: _trouble(u.unfinished, "strong")),
-        width=5,
+        width=6,
         rank=14,
     ),
 )
