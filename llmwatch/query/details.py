@@ -30,7 +30,7 @@ def take_detail(
         "key": name,
         "table": group_calls(store, one, ["model" if kind == "user" else "user"], now=now, rates=window),
         "errors": _call_events(
-            store, one, "c.status = 'error' AND l.failure IS NOT NULL", "l.rowid DESC", now
+            store, one, "c.status = 'error' AND l.failure IS NOT NULL", "l.time DESC NULLS LAST", now
         ),
         "slowest": _call_events(store, one, "l.kind = 'end'", "l.latency_ms DESC NULLS LAST", now),
         "cost": _cost(store, one, now),

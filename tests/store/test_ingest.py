@@ -180,7 +180,9 @@ def test_rows_and_lines_correspond_in_a_large_log(whole_files: bool, tmp_path: P
     lines = [LINE % str(number).encode() for number in range(250_000)]
     bad = set(range(0, len(lines), 17_077))
     log = tmp_path / "router.jsonl"
-    log.write_bytes(b"".join(b"bad %d\n" % place if place in bad else line for place, line in enumerate(lines)))
+    log.write_bytes(
+        b"".join(b"bad %d\n" % place if place in bad else line for place, line in enumerate(lines))
+    )
     with opened(StoreSettings(whole_files=whole_files)) as store:
         load(open_paths([str(log)], follow=False), store)
         misplaced = store.query("SELECT count(*) FROM events WHERE message <> (line - 1)::VARCHAR").rows

@@ -19,7 +19,9 @@ from tests.cli.traffic import call
 from tests.store.helpers import as_slice, opened
 
 NOW = datetime(2026, 2, 27, 18, tzinfo=UTC)
-CALLS = [line for number in range(20) for line in call("ana@example.com", str(number)).splitlines(keepends=True)]
+CALLS = [
+    line for number in range(20) for line in call("ana@example.com", str(number)).splitlines(keepends=True)
+]
 
 
 def _spent(store: Store) -> tuple[int, float | None]:
@@ -95,9 +97,9 @@ def test_a_steady_rate_is_drawn_as_a_level_line() -> None:
     lines = [
         line
         for second in range(400)
-        for line in call("ana@example.com", f"r{second}", started=start + timedelta(seconds=second)).splitlines(
-            keepends=True
-        )
+        for line in call(
+            "ana@example.com", f"r{second}", started=start + timedelta(seconds=second)
+        ).splitlines(keepends=True)
     ]
     with opened() as store:
         store.ingest(as_slice(lines))
