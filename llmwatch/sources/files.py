@@ -79,10 +79,10 @@ class FileSource:
 
     def offer(self, take: Callable[[WholeFile], bool]) -> None:
         """The plain files, unless they are followed."""
-        if self._follow or self._ended:
+        if self._ended:
             return
         self._look()
-        for reader in self._ordered:
+        for reader in () if self._follow else self._ordered:
             whole = reader.whole()
             if whole is not None and take(whole):
                 reader.skip()

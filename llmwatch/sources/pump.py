@@ -34,6 +34,8 @@ def load(source: Source, store: Store, progress: Callable[[Source], None] | None
 
 def expected_bytes(source: Source) -> int | None:
     """How much there is to read, unpacked, as far as the sizes of files tell; None where they do not."""
+    if isinstance(source, OffersFiles):
+        source.offer(lambda _: False)  # it has looked at its files then
     states = source.states()
     if any(state.name == "-" for state in states):
         return None
