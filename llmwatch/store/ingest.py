@@ -56,10 +56,20 @@ class Ingest:
 
         At most `_AHEAD` slices that are prepared and not yet written are kept.
         """
+        self._prepared += 1
+        return self._put(data, f"slice{self._prepared % _AHEAD}-")
+
+    def prepare_again(self, data: bytes) -> Prepared:
+        """The same for the part of a prepared slice that is new, in the thread that writes it.
+
+        It has files of its own: those of `prepare` belong to the thread that reads ahead.
+        """
+        return self._put(data, "part")
+
+    def _put(self, data: bytes, name: str) -> Prepared:
         blank = data[:1].isspace() or _MAY_BE_BLANK.search(data)
         readable = _BLANK_LINES.sub(_STANDS_FOR_BLANK, data) if blank else data
-        self._prepared += 1
-        return Prepared(data, self._scratch.put(readable, f"slice{self._prepared % _AHEAD}-"))
+        return Prepared(data, self._scratch.put(readable, name))
 
     def write(self, prepared: Prepared, *, slice_id: int, stream_id: int, first_seq: int) -> tuple[int, int]:
         """Append lines, the first of them as `first_seq`. How many rows, and how many not blank."""
@@ -94,7 +104,7 @@ class Ingest:
         bad = self._bad_rows(first_seq)
         lines = _lines_of_file(file.path, {seq - first_seq for seq in bad}) if bad else {}
         if len(lines) != len(bad) or not file.unchanged():
-            self._connection.execute("UPDATE lines SET kind = NULL WHERE rowid >= ?", [first_seq])
+            self.take_back(first_seq)
             return rows, None
         blank = self._second_chance([(first_seq + row, line) for row, line in lines.items()])
         return rows, rows - blank

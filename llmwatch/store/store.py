@@ -118,7 +118,7 @@ class Store:
             if self._raw:
                 self._raw.append(place.data, self._end_seq)
             whole = len(place.data) == len(ready.piece.data)
-            lines = ready.lines if whole else self._ingest.prepare(place.data)
+            lines = ready.lines if whole else self._ingest.prepare_again(place.data)
             try:
                 rows, not_blank = self._ingest.write(
                     lines, slice_id=place.slice_id, stream_id=place.stream_id, first_seq=self._end_seq
@@ -207,7 +207,7 @@ class Store:
                     raise UsageError("sql takes one SELECT; tables are events, calls and rejected")
                 bounds = {">=": since, "<": until}
                 window = " AND ".join(
-                    f"time {sign} TIMESTAMP '{moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=' ')}'"
+                    f"time {sign} {_timestamp(moment)}"
                     for sign, moment in bounds.items()
                     if moment is not None
                 )
@@ -249,9 +249,8 @@ class Store:
             cursor = self._connection.cursor()
         self._cursors.add(cursor)
         try:
-            moment = (now or datetime.now(UTC)).astimezone(UTC).replace(tzinfo=None)
             cursor.execute("USE store")
-            cursor.execute(f"SET VARIABLE now = TIMESTAMP '{moment.isoformat(sep=' ')}'")
+            cursor.execute(f"SET VARIABLE now = {_timestamp(now or datetime.now(UTC))}")
             yield cursor
         finally:
             self._cursors.discard(cursor)
@@ -336,6 +335,11 @@ def _refuse_anothers(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
     if tables and "folded_calls" not in tables:
         raise StoreError(f"{path} is a database of another program: name a new file for the store")
+
+
+def _timestamp(moment: datetime) -> str:
+    """A moment as an SQL literal, in UTC as all times of the store."""
+    return f"TIMESTAMP '{moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=' ')}'"
 
 
 def _first_line(error: Exception) -> str:
