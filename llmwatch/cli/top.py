@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from llmwatch import units
 from llmwatch.cli.arguments import Loaded, add_source_arguments, add_store_arguments, load_all
@@ -22,36 +23,31 @@ HELP = "the tables, once"
 
 _TABLE_ROWS = 25
 _FINDING = 1
-_HEADINGS = {
-    "requests": units.count,
-    "errors": units.count,
-    "aborted": units.count,
-    "unfinished": units.count,
-    "unmetered": units.count,
-    "unpriced": units.count,
-    "input_tokens": units.tokens,
-    "cache_read_tokens": units.tokens,
-    "cache_write_tokens": units.tokens,
-    "output_tokens": units.tokens,
-    "cost_usd": units.money,
-    "latency_p50_ms": units.latency,
-    "latency_p95_ms": units.latency,
+
+
+class _Column(NamedTuple):
+    heading: str
+    show: Callable[..., str]
+    always: bool = False
+    """Shown even when there is nothing in it."""
+
+
+_COLUMNS: Mapping[str, _Column] = {
+    "requests": _Column("REQUESTS", units.count, always=True),
+    "errors": _Column("ERRORS", units.count, always=True),
+    "aborted": _Column("ABORTED", units.count),
+    "unfinished": _Column("UNFINISHED", units.count),
+    "unmetered": _Column("UNMETERED", units.count),
+    "unpriced": _Column("UNPRICED", units.count),
+    "input_tokens": _Column("INPUT", units.tokens, always=True),
+    "cache_read_tokens": _Column("CACHE READ", units.tokens, always=True),
+    "cache_write_tokens": _Column("CACHE WRITE", units.tokens),
+    "output_tokens": _Column("OUTPUT", units.tokens, always=True),
+    "cost_usd": _Column("COST", units.money, always=True),
+    "latency_p50_ms": _Column("P50", units.latency),
+    "latency_p95_ms": _Column("P95", units.latency, always=True),
 }
-_SHORT = {
-    "requests": "REQUESTS",
-    "errors": "ERRORS",
-    "aborted": "ABORTED",
-    "unfinished": "UNFINISHED",
-    "unmetered": "UNMETERED",
-    "unpriced": "UNPRICED",
-    "input_tokens": "INPUT",
-    "cache_read_tokens": "CACHE READ",
-    "cache_write_tokens": "CACHE WRITE",
-    "output_tokens": "OUTPUT",
-    "cost_usd": "COST",
-    "latency_p50_ms": "P50",
-    "latency_p95_ms": "P95",
-}
+"""The columns of the table for people, by the measure they show, in order."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -151,8 +147,8 @@ def print_table(table: Table, counters: Counters) -> None:
     """The table for people on stdout, and on stderr what was read."""
     from llmwatch.cli.main import say
 
-    shown = [name for name in _HEADINGS if name in _ALWAYS or getattr(table.totals, name)]
-    header = [*(name.upper() for name in table.by), *(_SHORT[name] for name in shown)]
+    shown = [name for name, column in _COLUMNS.items() if column.always or getattr(table.totals, name)]
+    header = [*(name.upper() for name in table.by), *(_COLUMNS[name].heading for name in shown)]
     lines = [[*(key or "(unknown)" for key in row.key), *_cells(row.usage, shown)] for row in table.rows]
     total = ["TOTAL", *[""] * (len(table.by) - 1), *_cells(table.totals, shown)]
     for line in aligned(header, [*lines, total], len(table.by)):
@@ -168,18 +164,6 @@ def print_table(table: Table, counters: Counters) -> None:
             say(note)
 
 
-_ALWAYS = (
-    "requests",
-    "errors",
-    "input_tokens",
-    "cache_read_tokens",
-    "output_tokens",
-    "cost_usd",
-    "latency_p95_ms",
-)
-"""Columns of the table that are shown even when there is nothing in them."""
-
-
 def _problems(counters: Counters) -> str:
     problems = {
         "malformed": counters.malformed,
@@ -192,7 +176,7 @@ def _problems(counters: Counters) -> str:
 
 
 def _cells(usage: Usage, shown: list[str]) -> list[str]:
-    return [_ascii(_HEADINGS[name](getattr(usage, name))) for name in shown]
+    return [_ascii(_COLUMNS[name].show(getattr(usage, name))) for name in shown]
 
 
 def _ascii(text: str) -> str:
