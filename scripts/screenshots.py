@@ -15,8 +15,10 @@ from textual.pilot import Pilot
 from llmwatch.query.monitor import Monitor
 from llmwatch.query.snapshot import Snapshot
 from llmwatch.sources.demo import SEED, DemoSource, DemoTraffic
+from llmwatch.sources.source import SourceState
 from llmwatch.store.store import Store, StoreSettings
 from llmwatch.tui.app import MonitorApp
+from tests.tui.feed import GROUPS
 
 _START = datetime(2026, 2, 27, 16, 47, tzinfo=UTC)
 _MOMENT = _START + timedelta(minutes=3, seconds=20)
@@ -30,6 +32,8 @@ class Screenshot:
     name: str
     size: tuple[int, int]
     keys: tuple[str, ...] = ()
+    groups: bool = False
+    """Whether the lines come from log groups, one in every state."""
 
 
 SCREENSHOTS = (
@@ -38,8 +42,17 @@ SCREENSHOTS = (
     Screenshot("monitor-200x60", (200, 60)),
     Screenshot("who-uses-kimi", (160, 45), ("2", "enter")),
     Screenshot("one-call", (160, 45), ("3", "up", "enter")),
+    Screenshot("sources", (160, 45), ("o",), groups=True),
     Screenshot("help", (120, 40), ("question_mark",)),
 )
+
+
+class _GroupSource(DemoSource):
+    """The demo's lines, as if they came from log groups."""
+
+    def states(self) -> tuple[SourceState, ...]:
+        """One in every state."""
+        return GROUPS
 
 
 class _Settled:
@@ -66,10 +79,11 @@ class _Settled:
 
 async def _take(screenshot: Screenshot, folder: Path) -> None:
     traffic = DemoTraffic(SEED, _START, processes=2)
-    source = DemoSource(traffic, lambda: _MOMENT)
+    source = (_GroupSource if screenshot.groups else DemoSource)(traffic, lambda: _MOMENT)
     source._began = _START  # the story began then, by a clock that stands still now
     store = Store(StoreSettings(keep_raw=True))
-    monitor = Monitor(source, store, title="demo", clock=lambda: _MOMENT)
+    title = "llm-gateway*" if screenshot.groups else "demo"
+    monitor = Monitor(source, store, title=title, clock=lambda: _MOMENT)
     feed = _Settled(monitor)
     app = MonitorApp(feed, clock=lambda: 0.0)
     try:

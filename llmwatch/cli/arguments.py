@@ -11,29 +11,36 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llmwatch.cli.groups import add_group_arguments, check_groups, open_groups
 from llmwatch.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     from llmwatch.query.scope import Scope
+    from llmwatch.sources.cloudwatch.poller import Patience
     from llmwatch.sources.source import Source
     from llmwatch.store.store import Store
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_NOTHING_NAMED = (
+    "nothing to read is named: give a PATH of logs (a file, a folder, -), --group NAME, or, where tables are asked, "
+    "--db FILE with what was read before"
+)
 _LEAST_MEMORY, _MOST_MEMORY = 256 << 20, 1 << 50
 
 
-def add_source_arguments(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     """Where lines come from, and which part of them counts."""
     parser.add_argument(
         "paths",
         metavar="PATH",
-        nargs="+" if required else "*",
+        nargs="*",
         help="files, folders or globs of JSON lines (.gz, .zst and rotations too); - is standard input",
     )
     parser.add_argument(
         "--since", metavar="WHEN", help="only calls begun from then on: 15m, 2h, 7d, today, 2026-02-27T16:47Z"
     )
     parser.add_argument("--until", metavar="WHEN", help="only calls begun before then")
+    add_group_arguments(parser)
 
 
 def add_store_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +83,7 @@ def open_store(
     from llmwatch.store.store import Store, StoreSettings
 
     memory = _bytes(arguments.memory)
-    expected = expected_bytes(source) if source else 0
+    expected = 0 if source is None else None if getattr(arguments, "group", None) else expected_bytes(source)
     overrides = load_overrides(arguments.prices) if arguments.prices else None
     store = Store(
         StoreSettings(
@@ -95,15 +102,44 @@ def open_store(
 
 
 @contextmanager
-def open_source(arguments: argparse.Namespace, *, follow: bool) -> Iterator[Source]:
-    """The source that the paths name, closed at the end."""
-    from llmwatch.sources.open import open_paths
+def open_source(
+    arguments: argparse.Namespace,
+    scope: Scope,
+    *,
+    follow: bool,
+    calls: bool = True,
+    patience: Patience = "none",
+) -> Iterator[Source]:
+    """The source that the paths and groups name, closed at the end.
 
-    source = open_paths(arguments.paths, follow=follow)
-    try:
-        yield source
-    finally:
-        source.close()
+    `calls` and `patience` are of log groups: whether whole calls are wanted or lines in order, and whether one that
+    cannot be read is given up.
+    """
+    from llmwatch.sources.open import merged, open_paths
+
+    if not (arguments.paths or arguments.group):
+        raise UsageError(_NOTHING_NAMED)
+    with ExitStack() as stack:
+        parts: list[Source] = []
+        if arguments.paths:
+            parts.append(open_paths(arguments.paths, follow=follow))
+            stack.callback(parts[-1].close)
+        if arguments.group:
+            parts.append(open_groups(arguments, scope, follow=follow, calls=calls, patience=patience))
+            stack.callback(parts[-1].close)
+        yield merged(parts)
+
+
+def check_sources(arguments: argparse.Namespace) -> None:
+    """Refuse what names no source, and what cannot go together. Raises UsageError."""
+    check_groups(arguments)
+    if not (arguments.paths or arguments.group or arguments.db or getattr(arguments, "describe", False)):
+        raise UsageError(_NOTHING_NAMED)
+    if arguments.group and arguments.db:
+        raise UsageError(
+            "--db keeps what files say; a log group would be counted again at the next run. Record it "
+            "(llmwatch tail --group NAME --record FILE), then read FILE with --db"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +164,11 @@ def load_all(arguments: argparse.Namespace, *, whole_files: bool = False) -> Ite
     from llmwatch.cli.progress import progress_line
     from llmwatch.sources.pump import load
 
+    check_sources(arguments)
     scope = read_scope(arguments, datetime.now(UTC))
     with ExitStack() as stack:
-        source = stack.enter_context(open_source(arguments, follow=False)) if arguments.paths else None
+        named = arguments.paths or arguments.group
+        source = stack.enter_context(open_source(arguments, scope, follow=False)) if named else None
         store = stack.enter_context(open_store(arguments, whole_files=whole_files, source=source))
         if source is not None:
             with progress_line() as progress:
@@ -139,7 +177,24 @@ def load_all(arguments: argparse.Namespace, *, whole_files: bool = False) -> Ite
         told = [state for state in (source.states() if source is not None else ()) if state.detail]
         for state in told:
             say(state.detail if state.name in state.detail else f"{state.name}: {state.detail}")
+        if remark := _nothing_in_scope(store, scope):
+            say(remark)
         yield Loaded(store, scope, failed=any(state.status == "error" for state in told))
+
+
+def _nothing_in_scope(store: Store, scope: Scope) -> str:
+    """A sentence where all calls that were read are of another time; else empty."""
+    from llmwatch.query.rates import span
+    from llmwatch.query.scope import EVERYTHING
+    from llmwatch.query.tables import count_all
+
+    oldest, newest = span(store)
+    if oldest is None or newest is None or scope == EVERYTHING or count_all(store, scope).calls:
+        return ""
+    return (
+        f"no call that was read began in the time asked for: by their own times they are of "
+        f"{oldest:%Y-%m-%dT%H:%MZ} to {newest:%Y-%m-%dT%H:%MZ}"
+    )
 
 
 def _bytes(text: str) -> int:

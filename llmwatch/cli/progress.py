@@ -34,7 +34,10 @@ def progress_line() -> Iterator[Callable[[Source], None] | None]:
         shown = now
         states = source.states()
         read, total = sum(state.bytes_read for state in states), sum(state.bytes_total for state in states)
+        filling = [state.feed.filling for state in states if state.feed and state.feed.filling is not None]
         share = f" of {units.size(total)}" if total else ""
+        if filling:
+            share = f", {100 * sum(filling) / len(filling):.0f} % of the time asked for"
         sys.stderr.write(f"{_ERASE_LINE}reading: {units.size(read)}{share}, {now - began:.0f} s")
         sys.stderr.flush()
 

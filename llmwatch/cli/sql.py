@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `sql` takes."""
     parser.add_argument("sql", metavar="SELECT", nargs="?", help="the query")
     parser.add_argument("--describe", action="store_true", help="print the columns of each table")
-    add_source_arguments(parser, required=False)
+    add_source_arguments(parser)
     add_format_arguments(parser)
     add_store_arguments(parser)
 
@@ -36,8 +36,6 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.sql is None and not arguments.describe:
         raise UsageError("sql takes a query, as in: llmwatch sql 'SELECT * FROM calls' router.jsonl")
-    if not arguments.paths and arguments.db is None and not arguments.describe:
-        raise UsageError("sql takes logs to read, or --db FILE with what was read before")
     now = datetime.now(UTC)
     with load_all(arguments) as loaded:
         text = _DESCRIBE if arguments.describe else arguments.sql

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -19,16 +19,19 @@ from llmwatch.clean import clean
 from llmwatch.cli.arguments import (
     add_source_arguments,
     add_store_arguments,
+    check_sources,
     open_source,
     open_store,
     read_scope,
 )
+from llmwatch.cli.groups import add_follow_arguments
 from llmwatch.cli.output import instant, json_text
 from llmwatch.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     from llmwatch.query.scope import Scope
     from llmwatch.query.snapshot import EventRow
+    from llmwatch.sources.cloudwatch.poller import Patience
     from llmwatch.sources.source import Source, SourceState
     from llmwatch.store.slice import Slice
     from llmwatch.store.store import Store
@@ -44,6 +47,7 @@ _REJECTED = ("malformed", "unrecognised")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `tail` takes."""
     add_source_arguments(parser)
+    add_follow_arguments(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--plain", action="store_true", help="cleaned text, a line an event")
     form.add_argument("--json", action="store_true", help="JSON, a line an event")
@@ -54,20 +58,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show what comes, until it ends or the user does."""
+    check_sources(arguments)
     scope = read_scope(arguments, datetime.now(UTC))
     _refuse_own_recording(arguments.record, arguments.paths)
+    _refuse_second_recording(arguments.record, arguments.group)
+    follow = not arguments.no_follow
     screen = sys.stdout.isatty() and sys.stdin.isatty() and not (arguments.plain or arguments.json)
+    patience: Patience = "none" if not follow else "always" if screen else "when running"
     with (
-        open_source(arguments, follow=not arguments.no_follow) as source,
+        open_source(arguments, scope, follow=follow, calls=screen, patience=patience) as source,
         open_store(arguments, keep_raw=screen, source=source) as store,
         _recorder(arguments.record) as record,
     ):
         if screen:
             from llmwatch.cli.screen import run_monitor
 
-            return run_monitor(source, store, scope, title=" ".join(arguments.paths), record=record)
+            title = " ".join([*arguments.paths, *arguments.group])
+            return run_monitor(source, store, scope, title=title, record=record)
         write = _write_json if arguments.json else write_plain
-        return follow_lines(source, store, scope, write, follow=not arguments.no_follow, record=record)
+        return follow_lines(source, store, scope, write, follow=follow, record=record)
 
 
 def follow_lines(
@@ -82,52 +91,84 @@ def follow_lines(
     """Write each event as it arrives; returns the exit code."""
     from llmwatch.cli.main import say
 
-    said: set[str] = set()
-    rejected = 0
+    narrator, writer = _Narrator(), _Writer(store, scope, write, record)
     while True:
         ended = source.ended or not follow
         for piece in source.read():
-            rejected += _take(piece, store, scope, write, record)
+            writer.take(piece)
         if ended or source.ended:
             for piece in source.finish():
-                rejected += _take(piece, store, scope, write, record)
-        for sentence in _troubles(source.states()):
-            if sentence not in said:
-                said.add(sentence)
-                say(sentence)
+                writer.take(piece)
+        narrator.tell(source.states())
         if ended or source.ended:
             break
         sys.stdout.flush()
         time.sleep(_POLL_SECONDS)
-    if rejected:
-        say(f"{rejected:,} lines were malformed or not recognised")
-    return SourceError.exit_code if said else 0
+    if writer.rejected:
+        say(f"{writer.rejected:,} lines were malformed or not recognised")
+    return SourceError.exit_code if narrator.failed else 0
 
 
-def _take(
-    piece: Slice,
-    store: Store,
-    scope: Scope,
-    write: Callable[[EventRow], None],
-    record: Callable[[Slice], None] | None,
-) -> int:
-    """Ingest one slice and write its events; returns how many lines of it were not understood."""
-    from llmwatch.query.events import iterate_events
+class _Narrator:
+    """Says on stderr what a person has to know of the sources, once, and when it is over."""
 
-    if record:
-        record(piece)
-    first_seq = store.end_seq
-    store.ingest(piece)
-    rejected = 0
-    for event in iterate_events(store, first_seq, store.end_seq):
-        rejected += event.kind in _REJECTED
-        if scope.includes(event.time):
-            write(event)
-    return rejected
+    def __init__(self) -> None:
+        self.failed = False
+        """Whether a source could not be read when it was last looked at, or a part of one never."""
+        self._told: dict[str, str] = {}
+
+    def tell(self, states: tuple[SourceState, ...]) -> None:
+        """Say what is news."""
+        from llmwatch.cli.main import say
+
+        self.failed = any(state.status == "error" for state in states)
+        for state in states:
+            known = self._told.get(state.name, "")
+            told = state.detail if state.status in ("error", "waiting") or state.feed else ""
+            if told and told != known:
+                say(told if state.name in told else f"{state.name}: {told}")
+            elif known and not told:
+                say(f"{state.name} is read again.")
+            self._told[state.name] = told
 
 
-def _troubles(states: tuple[SourceState, ...]) -> Iterator[str]:
-    return (state.detail for state in states if state.status == "error" and state.detail)
+class _Writer:
+    """Takes slices into the store and writes their events; those of one moment are put in order of time first."""
+
+    def __init__(
+        self,
+        store: Store,
+        scope: Scope,
+        write: Callable[[EventRow], None],
+        record: Callable[[Slice], None] | None,
+    ) -> None:
+        self.rejected = 0
+        """Lines that were not understood."""
+        self._store = store
+        self._scope = scope
+        self._write = write
+        self._record = record
+        self._written = store.end_seq
+        self._slices = 0
+
+    def take(self, piece: Slice) -> None:
+        """One slice more."""
+        if self._record:
+            self._record(piece)
+        self._store.ingest(piece)
+        self._slices += 1
+        if not piece.more:
+            self._flush()
+
+    def _flush(self) -> None:
+        from llmwatch.query.events import in_time, iterate_events
+
+        events: Iterable[EventRow] = iterate_events(self._store, self._written, self._store.end_seq)
+        for event in in_time(events) if self._slices > 1 else events:
+            self.rejected += event.kind in _REJECTED
+            if self._scope.includes(event.time):
+                self._write(event)
+        self._written, self._slices = self._store.end_seq, 0
 
 
 def _write_json(event: EventRow) -> None:
@@ -174,6 +215,12 @@ def _refuse_own_recording(record: Path | None, paths: list[str]) -> None:
             raise UsageError(f"--record {record} is in what is read ({path}): record to another folder")
 
 
+def _refuse_second_recording(record: Path | None, groups: list[str]) -> None:
+    """Two recordings of a group may hold the same events, and a reader would count them twice."""
+    if record and groups and record.exists() and record.stat().st_size:
+        raise UsageError(f"--record {record} holds a recording already: record to another file")
+
+
 @contextmanager
 def _recorder(path: Path | None) -> Iterator[Callable[[Slice], None] | None]:
     """A function that appends a slice's lines to `path`, readable by the owner alone."""
@@ -186,7 +233,7 @@ def _recorder(path: Path | None) -> Iterator[Callable[[Slice], None] | None]:
         raise SourceError(f"cannot record to {path} ({error.strerror}): choose another file") from error
 
     def write(piece: Slice) -> None:
-        rest = memoryview(piece.data)
+        rest = memoryview(piece.data if piece.record is None else piece.record)
         try:
             while rest:
                 rest = rest[os.write(descriptor, rest) :]

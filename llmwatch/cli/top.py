@@ -16,6 +16,7 @@ from llmwatch.errors import UsageError
 from llmwatch.query.columns import GROUPINGS, MEASURES
 
 if TYPE_CHECKING:
+    from llmwatch.query.scope import Scope
     from llmwatch.query.snapshot import Counters, Table, Usage
 
 NAME = "top"
@@ -65,6 +66,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"rows at most, 0 is all; default {_TABLE_ROWS} for a table, else all",
     )
+    parser.add_argument(
+        "--engine",
+        choices=("local", "insights"),
+        default="local",
+        help="insights: CloudWatch counts the calls of log groups itself, at a price for each GB it reads",
+    )
     parser.add_argument("--fail-over", type=float, metavar="USD", help="exit 1 if the cost in scope is more")
     parser.add_argument(
         "--fail-on-unpriced", action="store_true", help="exit 1 if a call has tokens and no price"
@@ -86,24 +93,33 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--limit {limit} is less than none: 0 means all rows")
     if arguments.fail_over is not None and not arguments.fail_over >= 0:
         raise UsageError(f"--fail-over {arguments.fail_over} is no amount: write dollars, as in 12.50")
+    if arguments.engine == "insights":
+        from llmwatch.cli.top_insights import run_insights
+
+        return run_insights(arguments, by, limit)
     now = datetime.now(UTC)
     with load_all(arguments, whole_files=True) as loaded:
-        text_column = arguments.sort in GROUPINGS or arguments.sort == "first_seen"
         table = group_calls(
             loaded.store,
             loaded.scope,
             by,
             sort=arguments.sort,
-            descending=not text_column,
+            descending=largest_first(arguments.sort),
             limit=min(limit, sys.maxsize),
             now=now,
         )
         counters = count_all(loaded.store, loaded.scope, now)
         _print(arguments.format, loaded, table, counters)
-        return _finding(arguments, table) or loaded.exit_code
+        return finding(arguments, table) or loaded.exit_code
 
 
-def _finding(arguments: argparse.Namespace, table: Table) -> int:
+def largest_first(sort: str) -> bool:
+    """Whether rows come in descending order of a column: names and beginnings do not."""
+    return sort not in GROUPINGS and sort != "first_seen"
+
+
+def finding(arguments: argparse.Namespace, table: Table) -> int:
+    """Say what is over the budget or has no price, if that was asked for; the exit code of it."""
     from llmwatch.cli.main import say
 
     total, code = table.totals, 0
@@ -117,25 +133,33 @@ def _finding(arguments: argparse.Namespace, table: Table) -> int:
 
 
 def _print(form: str, loaded: Loaded, table: Table, counters: Counters) -> None:
-    rows = [dict(zip(table.by, row.key, strict=True)) | _plain(row.usage) for row in table.rows]
     if form == "json":
-        scope = {"since": instant(loaded.scope.since), "until": instant(loaded.scope.until), "filter": None}
-        print(
-            json_text(
-                {
-                    "scope": scope,
-                    "by": list(table.by),
-                    "rows": rows,
-                    "groups": table.groups,
-                    "totals": _plain(table.totals),
-                    "counters": asdict(counters),
-                }
-            )
-        )
+        print(json_text(document(loaded.scope, table, asdict(counters))))
     elif form == "table":
         print_table(table, counters)
     else:
-        write_rows(rows, [*table.by, *MEASURES], form)
+        print_rows(form, table)
+
+
+def document(scope: Scope, table: Table, counters: Mapping[str, object]) -> dict[str, object]:
+    """The answer as JSON has it."""
+    return {
+        "scope": {"since": instant(scope.since), "until": instant(scope.until), "filter": None},
+        "by": list(table.by),
+        "rows": _rows(table),
+        "groups": table.groups,
+        "totals": _plain(table.totals),
+        "counters": dict(counters),
+    }
+
+
+def print_rows(form: str, table: Table) -> None:
+    """The rows alone, for programs."""
+    write_rows(_rows(table), [*table.by, *MEASURES], form)
+
+
+def _rows(table: Table) -> list[dict[str, object]]:
+    return [dict(zip(table.by, row.key, strict=True)) | _plain(row.usage) for row in table.rows]
 
 
 def _plain(usage: Usage) -> dict[str, object]:
@@ -143,8 +167,8 @@ def _plain(usage: Usage) -> dict[str, object]:
     return {name: instant(value) if isinstance(value, datetime) else value for name, value in values.items()}
 
 
-def print_table(table: Table, counters: Counters) -> None:
-    """The table for people on stdout, and on stderr what was read."""
+def print_table(table: Table, counters: Counters | None = None) -> None:
+    """The table for people on stdout, and on stderr what was read, where that is known."""
     from llmwatch.cli.main import say
 
     shown = [name for name, column in _COLUMNS.items() if column.always or getattr(table.totals, name)]
@@ -154,14 +178,13 @@ def print_table(table: Table, counters: Counters) -> None:
     for line in aligned(header, [*lines, total], len(table.by)):
         print(line)
     hidden = table.groups - len(table.rows)
-    notes = [
-        f"{hidden:,} more rows: --limit 0 shows all" if hidden else "",
-        f"{counters.lines:,} lines, {counters.calls:,} calls, {counters.other_requests:,} other requests"
-        + _problems(counters),
-    ]
-    for note in notes:
-        if note:
-            say(note)
+    if hidden:
+        say(f"{hidden:,} more rows: --limit 0 shows all")
+    if counters is not None:
+        read = (
+            f"{counters.lines:,} lines, {counters.calls:,} calls, {counters.other_requests:,} other requests"
+        )
+        say(read + _problems(counters))
 
 
 def _problems(counters: Counters) -> str:

@@ -48,6 +48,33 @@ KINDS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
+class InsightsMapping:
+    """A dialect in Logs Insights QL, for the lines that a log group keeps. Fixed text, as all of a dialect.
+
+    CloudWatch finds the keys of a JSON line by itself; one that a line lacks is null. What null does in most
+    functions is documented nowhere, so it may only meet `ispresent` and `coalesce` here. Names that a command makes
+    begin with `line`: one that is a key of a line too would hide it.
+    """
+
+    recognised: str
+    """Condition: the line is of this dialect, and of a request."""
+
+    unreadable: str
+    """Condition: a line of this dialect that CloudWatch could not read as JSON."""
+
+    commands: tuple[str, ...]
+    """What comes before the columns can be made."""
+
+    columns: Mapping[str, str]
+    """`request_id`, `time` (ISO 8601 in UTC, always as wide), `user`, `model`, `http_status` and `latency_ms` →
+    expression, null where unknown; `chat`, `failed` and, of those, `hung_up` → condition."""
+
+    tokens: Mapping[str, str]
+    """The four disjoint token columns → expression, never null, negative where unknown, and all at most 0 on lines
+    that tell no tokens."""
+
+
+@dataclass(frozen=True, slots=True)
 class Dialect:
     """One log format. Adding one is one module with a `Dialect`, and one line in the registry.
 
@@ -76,6 +103,12 @@ class Dialect:
 
     hung_up: str
     """A phrase in the error of a call which its client hung up on; such a call is no fault of the service."""
+
+    provider: str | None = None
+    """Who serves all its models, where that is always the same."""
+
+    insights: InsightsMapping | None = None
+    """None where CloudWatch cannot be asked about it."""
 
     def select(self, reader: str) -> str:
         """The SQL that turns `reader`, a table function call, into canonical rows, one for each row read."""

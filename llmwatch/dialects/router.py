@@ -5,6 +5,7 @@ Anthropic's token counts exclude the cache, Mantle's include it.
 """
 
 from llmwatch.dialects.dialect import Dialect, quoted
+from llmwatch.dialects.router_insights import HUNG_UP, ROUTER_INSIGHTS
 
 _KINDS = {
     "Request started": "start",
@@ -36,6 +37,8 @@ _NAME_CALLERS = (
     "Mantle streaming complete",
 )
 """Statements with `user_sub` and `user_email`; those of a caller nobody knows may be blank or null."""
+
+_PROVIDER = "bedrock"
 
 _CACHED = "coalesce(usage.prompt_tokens_details.cached_tokens, 0)"
 _PROMPT = "coalesce(input_tokens, prompt_tokens)"
@@ -84,7 +87,7 @@ ROUTER = Dialect(
         "user": "coalesce(nullif(trim(user_email), ''), nullif(trim(user_sub), ''))",
         "requested_model": "nullif(requested_model, '')",
         "model": "nullif(coalesce(mapped_model, model), '')",
-        "provider": "'bedrock'",
+        "provider": quoted(_PROVIDER),
         "region": r"coalesce(region, nullif(regexp_extract(mantle_url, 'bedrock-mantle\.([a-z0-9-]+)\.', 1), ''))",
         "path": "path",
         "chat": "path = '/v1/chat/completions'",
@@ -100,5 +103,7 @@ ROUTER = Dialect(
         "cache_write_tokens": f"CASE WHEN {_ANTHROPIC} THEN coalesce(cache_write_tokens, 0) ELSE 0 END",
         "output_tokens": f"CASE WHEN {_ANTHROPIC} THEN {_COMPLETION} ELSE usage.completion_tokens END",
     },
-    hung_up="Cannot write to closing transport",
+    hung_up=HUNG_UP,
+    provider=_PROVIDER,
+    insights=ROUTER_INSIGHTS,
 )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 
 from llmwatch.query.scope import EVERYTHING, Scope, aware
 from llmwatch.query.snapshot import EventRow
 from llmwatch.store.store import Store
 
 _AT_ONCE = 20_000
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 _EVENTS = """
 WITH chosen AS (
@@ -27,18 +29,37 @@ ORDER BY {order}
 
 
 def events_between(
-    store: Store, first_seq: int, end_seq: int, limit: int, scope: Scope = EVERYTHING
+    store: Store,
+    first_seq: int,
+    end_seq: int,
+    limit: int,
+    scope: Scope = EVERYTHING,
+    *,
+    by_time: bool = False,
 ) -> tuple[EventRow, ...]:
-    """The newest `limit` of the events in scope from `first_seq` up to but not including `end_seq`, oldest first."""
+    """The newest `limit` of the events in scope from `first_seq` up to but not including `end_seq`, oldest first.
+
+    Newest are those read last, or, `by_time`, those whose time is the latest.
+    """
     window, moments = scope.window("l.time")
     rows = select_events(
         store,
         f"l.rowid >= ? AND l.rowid < ? AND {window}",
         [first_seq, end_seq, *moments],
-        order="l.rowid DESC",
+        order="l.time DESC NULLS LAST, l.rowid DESC" if by_time else "l.rowid DESC",
         limit=limit,
     )
-    return rows[::-1]
+    return in_time(rows) if by_time else rows[::-1]
+
+
+def in_time(rows: Iterable[EventRow]) -> tuple[EventRow, ...]:
+    """Events in order of time; one without a time stays behind the one it was read after."""
+    moments: dict[str, datetime] = {}
+    timed = []
+    for row in sorted(rows, key=lambda row: row.seq):
+        moments[row.source] = moment = row.time or moments.get(row.source, _EARLIEST)
+        timed.append((moment, row.seq, row))
+    return tuple(row for _, _, row in sorted(timed, key=lambda one: one[:2]))
 
 
 def iterate_events(store: Store, first_seq: int, end_seq: int) -> Iterator[EventRow]:

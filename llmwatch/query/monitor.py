@@ -149,11 +149,19 @@ class Monitor:
         end_seq = store.end_seq
         rows = store.query("SELECT max(last_seen) FROM folded_calls").rows
         newest = aware(rows[0][0])
+        sources = self._source.states()
+        by_time = any(state.feed for state in sources)
+        sources = self._source.states()
+        feeds = [source.feed for source in sources if source.feed is not None]
         return Snapshot(
             version=self._version,
             now=now,
-            counters=count_all(store, scope, now),
-            sources=self._source.states(),
+            counters=replace(
+                count_all(store, scope, now),
+                late=sum(feed.late for feed in feeds),
+                sampled=sum(feed.sampled for feed in feeds),
+            ),
+            sources=sources,
             lag_seconds=None if newest is None else (now - newest).total_seconds(),
             kpis=kpis(store, scope, window, now) if "kpis" in panes else None,
             users=group_calls(
@@ -180,10 +188,14 @@ class Monitor:
             )
             if "models" in panes
             else None,
-            events=events_between(store, request.after_seq + 1, end_seq, request.event_limit, scope)
+            events=events_between(
+                store, request.after_seq + 1, end_seq, request.event_limit, scope, by_time=by_time
+            )
             if "events" in panes
             else (),
             events_total=store.lines,
+            last_seq=end_seq - 1,
+            by_time=by_time,
         )
 
     def _window(self, now: datetime) -> RateWindow:

@@ -31,10 +31,16 @@ class RateWindow:
 
 def rate_window(store: Store, now: datetime, *, live: bool) -> RateWindow:
     """The window that ends now; for a log that is history, with its newest line."""
-    oldest, newest = store.query("SELECT min(first_seen), max(last_seen) FROM folded_calls").rows[0]
-    until = now if live else (aware(newest) or now)
-    since = max(until - RATE_WINDOW, min(aware(oldest) or until, until))
+    oldest, newest = span(store)
+    until = now if live else (newest or now)
+    since = max(until - RATE_WINDOW, min(oldest or until, until))
     return RateWindow(since, until)
+
+
+def span(store: Store) -> tuple[datetime | None, datetime | None]:
+    """The times of the first and the last line of any call; None before there is one."""
+    oldest, newest = store.query("SELECT min(first_seen), max(last_seen) FROM folded_calls").rows[0]
+    return aware(oldest), aware(newest)
 
 
 _BY_BUCKET = """

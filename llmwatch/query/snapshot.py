@@ -87,6 +87,7 @@ class Counters:
     malformed: int = 0
     unrecognised: int = 0
     late: int = 0
+    """Of all log groups, as in `Feed`; files have none. So for `sampled`."""
     sampled: int = 0
 
 
@@ -129,6 +130,10 @@ class Snapshot:
     """The newest events, oldest first: those after `SnapshotRequest.after_seq`, at most `event_limit`."""
     events_total: int
     """How many events and rejected lines the store has; beyond `event_limit` they are not in `events`."""
+    last_seq: int = -1
+    """The newest line that `events` were chosen from."""
+    by_time: bool = False
+    """Whether `events` are the newest by their time, as of groups that are filled backwards; else as read."""
 
 
 @dataclass(frozen=True, slots=True)

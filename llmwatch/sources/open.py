@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from llmwatch.errors import SourceError, UsageError
 from llmwatch.sources.discover import text_of
+from llmwatch.sources.envelope import UnwrappedSource
 from llmwatch.sources.files import FileSource
 from llmwatch.sources.follower import why
 from llmwatch.sources.source import OffersFiles, Source, SourceState
@@ -23,7 +24,7 @@ _STDIN = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 
 
 def open_paths(paths: Sequence[str], *, follow: bool, stdin: BinaryIO | None = None) -> Source:
-    """One source for files, folders, globs, named pipes and standard input (`-`).
+    """One source for files, folders, globs, named pipes and standard input (`-`), without envelopes.
 
     Raises UsageError for an empty path, and SourceError when none of the paths can be read; when some can,
     the others are among `states()` with the status `error`. Followed files may appear later.
@@ -47,7 +48,7 @@ def open_paths(paths: Sequence[str], *, follow: bool, stdin: BinaryIO | None = N
             troubles.append(SourceState(text_of(path), "error", str(error)))
         except OSError as error:
             troubles.append(SourceState(text_of(path), "error", why(text_of(path), error)))
-    return _together(watches, list(streams.values()), troubles, follow=follow)
+    return UnwrappedSource(_together(watches, list(streams.values()), troubles, follow=follow))
 
 
 def _together(
@@ -132,3 +133,8 @@ class MergedSource:
         """Close all parts."""
         for part in self._parts:
             part.close()
+
+
+def merged(parts: Sequence[Source]) -> Source:
+    """Several sources as one; closing it closes them."""
+    return parts[0] if len(parts) == 1 else MergedSource(parts)

@@ -7,16 +7,19 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import orjson
-
 from llmwatch.errors import UsageError
 from llmwatch.sources.discover import text_of
+from llmwatch.sources.envelope import Envelopes, lines_in
+from llmwatch.sources.envelopes.text import object_of
 from llmwatch.sources.recording import Recording
 from llmwatch.sources.source import Source, SourceState, SourceStatus
 from llmwatch.store.slice import SLICE_BYTES, Slice
 
 _TIMES = ("timestamp", "@timestamp", "time", "ts")
 """The keys that may hold a line's time."""
+
+_WRAPPED_LINES = 20
+"""How many lines of an envelope are asked for their time."""
 
 
 class ReplaySource(Source):
@@ -44,6 +47,7 @@ class ReplaySource(Source):
         self._trouble = ""
         self._ended = False
         self._ahead = b""
+        self._envelopes = Envelopes()
 
     def now(self) -> datetime:
         """The recording's own time. It rests at the last line, and at a line that waits to be read."""
@@ -63,11 +67,15 @@ class ReplaySource(Source):
     def read(self) -> Iterator[Slice]:
         """All lines whose time has come."""
         self._began = self._began or self._clock()
-        return self._released(self._position())
+        return self._unwrapped(self._position())
 
     def finish(self) -> Iterator[Slice]:
         """All the rest, at once."""
-        return self._released(timedelta.max)
+        return self._unwrapped(timedelta.max)
+
+    def _unwrapped(self, position: timedelta) -> Iterator[Slice]:
+        for piece in self._released(position):
+            yield from self._envelopes.unwrap(piece)
 
     def _released(self, position: timedelta) -> Iterator[Slice]:
         lines: list[bytes] = []
@@ -131,16 +139,28 @@ class ReplaySource(Source):
 
 
 def _time(line: bytes) -> datetime | None:
-    """The time a line tells, in UTC."""
-    try:
-        record = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return None
-    if not isinstance(record, dict):
-        return None
+    """The time a line tells, in UTC; of an envelope, the time that a line in it tells, before its own."""
+    wrapped = lines_in(line, _WRAPPED_LINES)
+    told = (_told(object_of(inner) or {}) for inner in wrapped)
+    time = next((time for time in told if time is not None), None)
+    if time is None and (record := object_of(line)) is not None:
+        return _told(record) or (_stamped(record) if wrapped else None)
+    return time
+
+
+def _told(record: dict[str, object]) -> datetime | None:
     told = next((told for key in _TIMES if isinstance(told := record.get(key), str)), "")
     try:
         time = datetime.fromisoformat(told)
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
+        return None
+
+
+def _stamped(record: dict[str, object]) -> datetime | None:
+    """The time of an event, in milliseconds since 1970."""
+    stamp = record.get("timestamp")
+    try:
+        return datetime.fromtimestamp(stamp / 1000, UTC) if type(stamp) is int else None
+    except (ValueError, OverflowError, OSError):
         return None

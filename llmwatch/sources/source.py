@@ -12,6 +12,32 @@ SourceStatus = Literal["live", "reading", "ended", "waiting", "error"]
 
 
 @dataclass(frozen=True, slots=True)
+class Feed:
+    """How a log group is read. Counts are since the start; unknown is None."""
+
+    events: int = 0
+    events_per_second: float | None = None
+    """Of the last minute."""
+    lag_seconds: float | None = None
+    """How far behind the service's clock the reading is: every event visible before then has been read."""
+    late: int = 0
+    """Events that became visible so long after their time that a reading of that time had missed them."""
+    late_seconds: float = 0.0
+    """The latest of them."""
+    throttled: int = 0
+    """Requests the service refused for their number."""
+    requests_per_minute: float | None = None
+    sampled: int = 0
+    """Updates of Live Tail in which the service left events out. Reading the group brings them later."""
+    live: bool = False
+    """Whether Live Tail is on now."""
+    gap: str = ""
+    """A time of which events may be missing for good, and why; else empty."""
+    filling: float | None = None
+    """Which part of the past that was asked for is read, 0 to 1; None when all is."""
+
+
+@dataclass(frozen=True, slots=True)
 class SourceState:
     """How one source fares. `detail` is a sentence for the user when something is wrong, else empty.
 
@@ -24,6 +50,8 @@ class SourceState:
     detail: str = ""
     bytes_read: int = 0
     bytes_total: int = 0
+    feed: Feed | None = None
+    """Of a log group."""
 
 
 @runtime_checkable

@@ -27,6 +27,12 @@ class Slice:
     data: bytes
     """Whole lines, each ended by a newline (a last line without one is given it)."""
 
+    record: bytes | None = None
+    """What a recording keeps of the lines, where that is more than the lines themselves."""
+
+    more: bool = False
+    """Whether the next slice has lines of the same time: shown together, they are put in order of time."""
+
 
 @dataclass(frozen=True, slots=True)
 class WholeFile:

@@ -49,6 +49,7 @@ ACTIONS = (
     Action("pane-users", "1", "pane('users')", "Show the users", MOVE, "monitor"),
     Action("pane-models", "2", "pane('models')", "Show the models", MOVE, "monitor"),
     Action("pane-events", "3", "pane('events')", "Show the events", MOVE, "monitor"),
+    Action("pane-sources", "4", "pane('sources')", "Show the sources", MOVE, "monitor"),
     Action("next-pane", "tab", "step_pane(1)", "To the next pane", MOVE, "monitor", in_palette=False),
     Action(
         "previous-pane", "shift+tab", "step_pane(-1)", "To the pane before", MOVE, "monitor", in_palette=False
@@ -100,6 +101,15 @@ ACTIONS = (
         "table",
         "open",
         in_palette=False,
+    ),
+    Action(
+        "sources",
+        "o",
+        "sources",
+        "Open or close the sources: how each file or log group is read",
+        LOOK,
+        "monitor",
+        "sources",
     ),
     Action("zoom", "z", "zoom", "Give one pane the whole screen, or share it again", LOOK, "monitor", "zoom"),
     Action("copy", "y", "copy", "Copy the row's name to the clipboard", LOOK, "monitor", "copy"),

@@ -13,7 +13,7 @@ from textual.screen import Screen
 from llmwatch.tui.app import MonitorApp
 from tests.tui.feed import FakeFeed
 
-WIDE, SMALL = (140, 40), (80, 24)
+WIDE, SMALL, LARGE = (140, 40), (80, 24), (200, 60)
 
 
 @dataclass

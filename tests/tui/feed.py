@@ -20,7 +20,7 @@ from llmwatch.query.snapshot import (
     TableRow,
     Usage,
 )
-from llmwatch.sources.source import SourceState
+from llmwatch.sources.source import Feed, SourceState
 
 START = datetime(2026, 2, 27, 16, 47, 11, tzinfo=UTC)
 RUNAWAY = "svc-batch-summarise@example.com"
@@ -41,6 +41,95 @@ _FIRST = (
     "hana igor ines jonas kavya lena mina noor olga pavel"
 )
 USERS = (RUNAWAY, *(f"{name}.{team}@example.com" for team in ("web", "data") for name in _FIRST.split()))[:40]
+
+_WELL = Feed(
+    events=48_211,
+    events_per_second=42.3,
+    lag_seconds=2.8,
+    requests_per_minute=44.0,
+)
+EXPIRED = (
+    "The SSO session of profile prod has expired: run `aws sso login --profile prod`; "
+    "reading goes on from where it stopped."
+)
+_ECS = "/aws/ecs/prod-eu-west-1/llm-gateway"
+GROUPS = (
+    SourceState(f"{_ECS}/router-green", "live", bytes_read=31_207_442, feed=_WELL),
+    SourceState(
+        f"{_ECS}/router-blue",
+        "live",
+        feed=replace(_WELL, events=1_204_882, events_per_second=181.6, late=7, late_seconds=84.2),
+    ),
+    SourceState(
+        f"{_ECS}/embeddings",
+        "reading",
+        feed=replace(_WELL, events=310_554, events_per_second=5.25, requests_per_minute=61.0, filling=0.4217),
+    ),
+    SourceState(
+        f"{_ECS}/batch-worker",
+        "live",
+        "/aws/ecs/prod-eu-west-1/llm-gateway/batch-worker has more lines than 2 requests a second can read: "
+        "narrow them with --filter-pattern or --stream, raise --max-tps, watch with --live, or ask "
+        "`llmwatch top --engine insights`.",
+        feed=replace(
+            _WELL,
+            events=9_120_441,
+            events_per_second=1_840.0,
+            lag_seconds=141.0,
+            late=1_204,
+            late_seconds=31.4,
+            throttled=312,
+            requests_per_minute=120.0,
+        ),
+    ),
+    SourceState(
+        "/aws/ecs/prod-us-east-1/llm-gateway/router",
+        "error",
+        EXPIRED,
+        feed=replace(
+            _WELL,
+            events=802_117,
+            events_per_second=0.0,
+            lag_seconds=754.0,
+            requests_per_minute=0.4,
+            gap="nothing read since 16:34:37Z",
+        ),
+    ),
+    SourceState(
+        "/aws/ecs/prod-us-east-1/llm-gateway/router-canary",
+        "live",
+        feed=replace(_WELL, events=5_112, events_per_second=0.83, lag_seconds=0.9, live=True, sampled=3),
+    ),
+    SourceState(
+        "/aws/ecs/prod-ap-southeast-2/llm-gateway/router",
+        "live",
+        feed=replace(
+            _WELL,
+            events=77_031,
+            events_per_second=12.0,
+            gap="events of 16:02:10Z to 16:05:44Z may be missing: they came later than the sweep looks back",
+        ),
+    ),
+    SourceState(
+        "/aws/ecs/prod-eu-west-1/llm-gateway-v2*",
+        "waiting",
+        "No log group begins with /aws/ecs/prod-eu-west-1/llm-gateway-v2; waiting for one.",
+    ),
+)
+"""One log group in every state, as an account has them: names alike for long."""
+
+CALM = GROUPS[:1]
+
+
+def many_groups(number: int) -> tuple[SourceState, ...]:
+    """So many, one of them throttled and one that cannot be read."""
+    groups = [
+        SourceState(f"{_ECS}/tenant-{place:03}/router", "live", feed=replace(_WELL, events=place * 1_117))
+        for place in range(number)
+    ]
+    groups[41] = replace(groups[41], feed=replace(_WELL, throttled=9))
+    groups[57] = replace(groups[57], status="error", detail=EXPIRED)
+    return tuple(groups)
 
 
 def usage(seed: str, weight: float) -> Usage:

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from llmwatch.clean import clean
 from llmwatch.query.detail import EventDetail
 from llmwatch.query.snapshot import Usage
-from llmwatch.sources.source import SourceState
+from llmwatch.sources.source import Feed, SourceState
 from llmwatch.tui.widgets.column import Cell, Column
 from llmwatch.tui.widgets.line_table import LineTable
 from llmwatch.tui.widgets.text import content, fit
@@ -57,10 +57,11 @@ def hostile_feed() -> FakeFeed:
         for number, text in enumerate(HOSTILE)
     ]
     named: dict[str | None, Usage] = {text: usage(str(number), 1) for number, text in enumerate(HOSTILE)}
-    trouble = SourceState(HOSTILE[4], "error", HOSTILE[3] + HOSTILE[1])
-    return FakeFeed(
-        title=HOSTILE[0] + HOSTILE[4], users=dict(named), models=dict(named), events=rows, sources=(trouble,)
+    troubles = tuple(
+        SourceState(text, "error", HOSTILE[3] + text, feed=Feed(gap=text)) for text in (HOSTILE[4], *HOSTILE)
     )
+    title = HOSTILE[0] + HOSTILE[4]
+    return FakeFeed(title=title, users=dict(named), models=dict(named), events=rows, sources=troubles)
 
 
 @pytest.mark.parametrize(("size", "opened"), [(SMALL, "3"), (WIDE, "1")])
@@ -71,7 +72,11 @@ async def test_every_pane_and_dialog_shows_only_harmless_text(
         for pane in "123":
             await stage.press(pane, "y")
             assert_harmless(stage)
-        await stage.press(opened, "home")
+        await stage.press("o")
+        for _ in HOSTILE:
+            await stage.press("j", "y")
+            assert_harmless(stage)
+        await stage.press("o", opened, "home")
         for _ in HOSTILE:
             await stage.press("enter")
             assert_harmless(stage)
@@ -113,6 +118,7 @@ async def test_the_raw_line_is_shown_and_bounded(start: Start) -> None:
 def test_a_cell_is_exactly_as_wide_as_its_column(text: str, cells: int) -> None:
     assert cell_len(fit(clean(text), cells)) == cells
     assert cell_len(fit(clean(text), cells, right=True)) == cells
+    assert cell_len(fit(clean(text), cells, ending=True)) == cells
 
 
 def test_a_bare_string_is_refused_everywhere() -> None:

@@ -68,26 +68,27 @@ def name_cell(name: str | None, tone: Tone = "plain") -> Cell:
     return Cell(UNKNOWN_NAME, "faint") if name is None else Cell(clean(name), tone)
 
 
-def _figure(text: str, tone: Tone = "plain") -> Cell:
+def figure_cell(text: str, tone: Tone = "plain") -> Cell:
+    """A figure; one that is unknown is faint."""
     return Cell(literal(text), "faint" if text == units.UNKNOWN else tone)
 
 
 def _trouble(value: int, tone: Tone) -> Cell:
     """A count that is a worry when it is not zero."""
-    return _figure(short_count(value), tone if value else "faint")
+    return figure_cell(short_count(value), tone if value else "faint")
 
 
 def _tokens(value: int | None) -> Cell:
-    return _figure(units.tokens(value), "faint" if value == 0 else "plain")
+    return figure_cell(units.tokens(value), "faint" if value == 0 else "plain")
 
 
 def _money(value: float | None, *, most: bool, tone: Tone, cents_below: float = math.inf) -> Cell:
     text = units.money(value) if value is None or value < cents_below else f"${value:,.0f}"
-    return _figure(text, "hot" if most else tone if value else "faint")
+    return figure_cell(text, "hot" if most else tone if value else "faint")
 
 
 def _age(then: datetime | None, now: datetime) -> Cell:
-    return _figure(units.age(None if then is None else (now - then).total_seconds()), "muted")
+    return figure_cell(units.age(None if then is None else (now - then).total_seconds()), "muted")
 
 
 def _of(part: Callable[[Usage], Cell]) -> Callable[[UsageLine, datetime], Cell]:
@@ -113,7 +114,7 @@ _USAGE: tuple[Column[UsageLine], ...] = (
         width=7,
         rank=2,
     ),
-    Column("requests", "reqs", "Calls", _of(lambda u: _figure(short_count(u.requests))), width=6, rank=1),
+    Column("requests", "reqs", "Calls", _of(lambda u: figure_cell(short_count(u.requests))), width=6, rank=1),
     Column("errors", "err", "Calls that failed", _of(lambda u: _trouble(u.errors, "error")), width=5, rank=3),
     Column(
         "unmetered",
@@ -159,7 +160,7 @@ _USAGE: tuple[Column[UsageLine], ...] = (
         "latency_p50_ms",
         "p50",
         "Half of the calls were faster",
-        _of(lambda u: _figure(units.latency(u.latency_p50_ms), "muted")),
+        _of(lambda u: figure_cell(units.latency(u.latency_p50_ms), "muted")),
         width=6,
         rank=11,
     ),
@@ -167,7 +168,7 @@ _USAGE: tuple[Column[UsageLine], ...] = (
         "latency_p95_ms",
         "p95",
         "19 of 20 calls were faster",
-        _of(lambda u: _figure(units.latency(u.latency_p95_ms))),
+        _of(lambda u: figure_cell(units.latency(u.latency_p95_ms))),
         width=6,
         rank=4,
     ),
@@ -231,7 +232,7 @@ def _kind(event: EventRow) -> Cell:
 
 
 def _clock(event: EventRow) -> Cell:
-    return _figure(units.UNKNOWN if event.time is None else f"{event.time:%H:%M:%S}", "muted")
+    return figure_cell(units.UNKNOWN if event.time is None else f"{event.time:%H:%M:%S}", "muted")
 
 
 def _status(event: EventRow) -> Cell:
@@ -239,7 +240,7 @@ def _status(event: EventRow) -> Cell:
         return Cell(
             NOTHING if event.level == "INFO" else clean(event.level), "error" if is_error(event) else "muted"
         )
-    return _figure(str(event.status), "error" if event.status >= 400 else "muted")
+    return figure_cell(str(event.status), "error" if event.status >= 400 else "muted")
 
 
 def _text(event: EventRow) -> Cell:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from llmwatch import units
 from llmwatch.clean import Clean, join, literal
+from llmwatch.query.events import in_time
 from llmwatch.query.snapshot import EventRow, Snapshot
 from llmwatch.tui.panes.columns import EVENT_COLUMNS
 from llmwatch.tui.widgets.line_table import LineTable
@@ -16,33 +17,40 @@ KEPT = 5_000
 
 
 class EventPane(LineTable[EventRow]):
-    """The newest events, always without a gap, in the order in which they were read."""
+    """The newest events, always without a gap, in the order in which they were read, or of time."""
 
     def __init__(self, number: int) -> None:
         super().__init__(EVENT_COLUMNS, lambda event: event.seq, id="events", follow=True)
         self.add_class("pane")
         self._number = number
         self._buffer: tuple[EventRow, ...] = ()
+        self._last_seq = -1
         self._total = 0
         self._left_at = 0
 
     @property
     def last_seq(self) -> int:
-        """The newest event there is; -1 before the first."""
-        return self._buffer[-1].seq if self._buffer else -1
+        """The newest line that was looked at; -1 before the first."""
+        return self._last_seq
 
     def take(self, snapshot: Snapshot, limit: int) -> int:
         """Keep the events of a snapshot that are new; returns how many were known already.
 
-        A snapshot with as many events as it may have, and none that is known, has others before it that were
-        never sent: what was kept from before them is let go, so that the stream has no hole.
+        A snapshot with as many events as it may have has others before it that were never sent: where none of its
+        events is known, or older ones may come later, what was kept is let go, so that the stream has no hole.
         """
-        last = self.last_seq
+        last = self._last_seq
+        if snapshot.events:
+            self._last_seq = max(last, snapshot.last_seq, *(event.seq for event in snapshot.events))
         new = tuple(event for event in snapshot.events if event.seq > last)
         known = len(snapshot.events) - len(new)
-        hole = bool(new) and not known and len(snapshot.events) >= limit
-        if new:
-            self._buffer = ((() if hole else self._buffer) + new)[-KEPT:]
+        full = len(snapshot.events) >= limit
+        if new and snapshot.by_time:
+            merged = in_time({event.seq: event for event in (*self._buffer, *snapshot.events)}.values())
+            oldest = merged.index(snapshot.events[0]) if full else 0
+            self._buffer = merged[oldest:][-KEPT:]
+        elif new:
+            self._buffer = ((() if full and not known else self._buffer) + new)[-KEPT:]
         return known
 
     def show(self, total: int, now: datetime) -> None:

@@ -20,7 +20,7 @@ from llmwatch.tui.widgets.column import Cell, Column
 from llmwatch.tui.widgets.line import Line
 from llmwatch.tui.widgets.line_table import LineTable
 from llmwatch.tui.widgets.spark import spark
-from llmwatch.tui.widgets.text import content, cut, width
+from llmwatch.tui.widgets.text import Pieces, content, cut, flow
 
 RAW_LIMIT = 100_000
 """Characters of a line that are shown; the rest is counted."""
@@ -55,20 +55,14 @@ class Facts(Line):
 
     def draw(self, cells: int) -> Content:
         """As many to a line as fit."""
-        lines: list[list[tuple[Clean, str]]] = [[]]
-        room = cells
-        for name, value, style in self._facts:
-            needed = len(name) + 1 + width(value) + 3
-            if lines[-1] and needed - 3 > room:
-                lines.append([])
-                room = cells
-            room -= needed
-            shown = literal(cut(value, cells - len(name) - 1))
-            lines[-1] += [
+        facts: list[Pieces] = [
+            [
                 (literal(f"{name} "), "$foreground 55%"),
-                (shown, style),
-                (literal("   "), ""),
+                (literal(cut(value, cells - len(name) - 1)), style),
             ]
+            for name, value, style in self._facts
+        ]
+        lines = flow(facts, cells)
         return Content("\n").join(content(*line) for line in lines)
 
 

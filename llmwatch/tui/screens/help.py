@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from llmwatch.clean import literal
 from llmwatch.tui.actions import ACTIONS, bindings
 from llmwatch.tui.panes.columns import EVENT_COLUMNS, usage_columns
+from llmwatch.tui.panes.sources import FEED_COLUMNS
 from llmwatch.tui.widgets.column import Cell, Column
 from llmwatch.tui.widgets.kpi import KPIS
 from llmwatch.tui.widgets.line_table import LineTable
@@ -35,6 +36,7 @@ def help_lines() -> tuple[HelpLine, ...]:
     sections = (
         ("Figures at the top", [(kpi.label, kpi.doc) for kpi in KPIS]),
         ("Columns of users and models", [(column.title, column.doc) for column in usage_columns("user")[1:]]),
+        ("Columns of sources", [(column.title, column.doc) for column in FEED_COLUMNS]),
         ("Columns of events", [(column.title, column.doc) for column in EVENT_COLUMNS]),
     )
     for title, entries in sections:

@@ -16,18 +16,25 @@ from llmwatch import units
 from llmwatch.clean import Clean, clean, join, literal
 from llmwatch.query.detail import DetailKey, DetailKind
 from llmwatch.query.snapshot import EventRow, Snapshot, SnapshotRequest
+from llmwatch.sources.source import SourceState
 from llmwatch.tui.actions import bindings
+from llmwatch.tui.health import complaint, overall, progress
 from llmwatch.tui.panes.columns import UNKNOWN_NAME, UsageLine, is_bad, is_error
 from llmwatch.tui.panes.events import EventPane
+from llmwatch.tui.panes.sources import NAME_LIMIT, SourcePane
 from llmwatch.tui.panes.usage import UsagePane
 from llmwatch.tui.widgets.bars import KeyBar, TabBar
-from llmwatch.tui.widgets.header import Header, Notice, overall, progress
+from llmwatch.tui.widgets.header import Header
 from llmwatch.tui.widgets.kpi import KpiStrip
 from llmwatch.tui.widgets.line_table import LineTable
+from llmwatch.tui.widgets.notice import Notice
+from llmwatch.tui.widgets.text import NOTHING, Piece
 
 PANES = ("users", "models", "events")
 WIDE, HIGH, TALL = 120, 26, 36
 """Columns and lines from which panes stand side by side; lines from which the figures have room."""
+ROOMY = 44
+"""Lines from which the sources stand there too."""
 
 REPEATED = 500
 """Known events in one snapshot from which the feed is told to send only newer ones."""
@@ -65,12 +72,15 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         super().__init__()
         self.header = header
         self._title = title
-        self.notice, self.kpis, self.tabs = Notice(), KpiStrip(), TabBar(PANES)
+        self.notice, self.kpis, self.tabs = Notice(), KpiStrip(), TabBar()
         self.users, self.models, self.events = UsagePane("user", 1), UsagePane("model", 2), EventPane(3)
-        self.panes: dict[str, UsagePane | EventPane] = {
+        self.sources = SourcePane(4)
+        self.sources.display = False
+        self.panes: dict[str, UsagePane | EventPane | SourcePane] = {
             "users": self.users,
             "models": self.models,
             "events": self.events,
+            "sources": self.sources,
         }
         self.snapshot: Snapshot | None = None
         self._paused_at: int | None = None
@@ -80,6 +90,8 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         self._finding: tuple[str, int] | None = None
         """A search that waits for the events of a pane that was hidden."""
         self._active = "users"
+        self._opened_from: str | None = None
+        """The pane that had the focus when the sources were opened; None when they are closed."""
         self._after_seq = -1
         self._request: SnapshotRequest | None = None
 
@@ -93,6 +105,7 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
             with Container(id="groups"):
                 yield self.users
                 yield self.models
+            yield self.sources
             yield self.events
         yield KeyBar()
 
@@ -101,10 +114,16 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
     @property
     def single(self) -> bool:
         """Whether one pane has the screen to itself."""
-        return self._zoomed or self.size.width < WIDE or self.size.height < HIGH
+        needed = HIGH if self._opened_from is None else ROOMY
+        return self._zoomed or self.size.width < WIDE or self.size.height < needed
 
     @property
-    def pane(self) -> UsagePane | EventPane:
+    def names(self) -> tuple[str, ...]:
+        """The panes there are now."""
+        return PANES if self._opened_from is None else (*PANES, "sources")
+
+    @property
+    def pane(self) -> UsagePane | EventPane | SourcePane:
         """The pane with the focus, or the only one."""
         return self.panes[self._active]
 
@@ -117,8 +136,8 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         self.set_class(single, "-single")
         self.set_class(self.size.height >= TALL, "-tall")
         for name, pane in self.panes.items():
-            pane.display = not single or name == self._active
-        self.query_one("#groups").display = not single or self._active != "events"
+            pane.display = name in self.names and (not single or name == self._active)
+        self.query_one("#groups").display = self.users.display or self.models.display
         self.kpis.display = not (self._zoomed and self.size.height < HIGH)
         self.tabs.display = single
         self.pane.focus(scroll_visible=False)
@@ -170,23 +189,28 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
             self.models.show(snapshot.models, snapshot.now)
         if self.events.display:
             self.events.show(snapshot.events_total, snapshot.now)
+        if self.sources.display:
+            self.sources.show(snapshot.sources, snapshot.now)
         self._draw_tabs()
 
     def _draw_tabs(self) -> None:
         if self.single:
-            events = self.events
-            badge = events.badge if self._active == "events" else literal("")
-            self.tabs.show(
-                self._active,
-                self.pane.title,
-                (badge, "$foreground 55%" if events.following else "bold $text-warning"),
-            )
+            self.tabs.show(self.names, self._active, self.pane.title, self._badge())
+
+    def _badge(self) -> Piece:
+        if self._active == "events":
+            return self.events.badge, "$foreground 55%" if self.events.following else "bold $text-warning"
+        return self.sources.badge if self._active == "sources" else (NOTHING, "")
 
     def _empty(self, snapshot: Snapshot) -> Clean:
         """Why there is nothing, and what would bring something."""
         status = overall(snapshot.sources)
         if status == "reading":
             return join([literal("reading "), self._title, literal(" … "), progress(snapshot.sources)])
+        if status in {"waiting", "error"} and any(complaint(source) for source in snapshot.sources):
+            return join(
+                [literal("nothing read yet from "), self._title, literal(": press o for its sources")]
+            )
         if status == "waiting":
             return join([literal("waiting for "), self._title, literal(" to appear")])
         if snapshot.counters.lines and not snapshot.counters.events:
@@ -198,19 +222,35 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
 
     def action_pane(self, name: str) -> None:
         """To a pane by name."""
+        if name == "sources" and self._opened_from is None:
+            self._opened_from = self._active
+            if self.snapshot is not None:
+                self.sources.show(self.snapshot.sources, self.snapshot.now)
         self._active = name
         self._arrange()
         if self.snapshot is not None and self._paused_at is None:
             self._draw(self.snapshot)
 
+    def action_sources(self) -> None:
+        """Open the sources, or close them and go back to where that was."""
+        back = self._opened_from
+        if back is None or not self.sources.display:
+            self.action_pane("sources")
+            return
+        self._opened_from = None
+        self.action_pane(back if self._active == "sources" else self._active)
+
     def action_step_pane(self, step: int) -> None:
         """To the pane after or before."""
-        self.action_pane(PANES[(PANES.index(self._active) + step) % len(PANES)])
+        names = self.names
+        self.action_pane(names[(names.index(self._active) + step) % len(names)])
 
     def on_descendant_focus(self) -> None:
         """A click on a pane makes it the one the keys speak to."""
-        if self.focused is not None and self.focused.id in PANES:
-            self._active = self.focused.id
+        self._active = next(
+            (name for name, pane in self.panes.items() if self.focused in (pane, *pane.children)),
+            self._active,
+        )
 
     def action_zoom(self) -> None:
         """One pane alone, or all again."""
@@ -289,8 +329,10 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
             self.post_message(self.Drilled(kind, row.key, _name(row)))
 
 
-def _name(row: UsageLine | EventRow) -> Clean:
+def _name(row: UsageLine | EventRow | SourceState) -> Clean:
     """What a row is called."""
+    if isinstance(row, SourceState):
+        return clean(row.name, NAME_LIMIT)
     if isinstance(row, UsageLine):
         return UNKNOWN_NAME if row.key is None else clean(row.key, 1024)
     return clean(row.request_id or row.message or f"line {row.line}", 1024)

@@ -8,25 +8,23 @@ from textual.content import Content
 from llmwatch.clean import Clean, literal
 from llmwatch.tui.actions import ACTIONS
 from llmwatch.tui.widgets.line import Line
-from llmwatch.tui.widgets.text import content, spread, width
-
-Pieces = list[tuple[Clean, str]]
+from llmwatch.tui.widgets.text import Piece, Pieces, content, spread, width
 
 
 class TabBar(Line):
     """Which pane is on screen, and what else there is. A click changes to it."""
 
-    def __init__(self, names: tuple[str, ...]) -> None:
+    def __init__(self) -> None:
         super().__init__(id="tabs")
-        self._names = names
-        self._active = names[0]
+        self._names: tuple[str, ...] = ()
+        self._active = ""
         self._title = literal("")
-        self._badge: tuple[Clean, str] = (literal(""), "")
+        self._badge: Piece = (literal(""), "")
 
-    def show(self, active: str, title: Clean, badge: tuple[Clean, str]) -> None:
-        """Say this pane is on screen, with its title in place of its name."""
-        if (active, title, badge) != (self._active, self._title, self._badge):
-            self._active, self._title, self._badge = active, title, badge
+    def show(self, names: tuple[str, ...], active: str, title: Clean, badge: Piece) -> None:
+        """Say which panes there are and which is on screen, with its title in place of its name."""
+        if (names, active, title, badge) != (self._names, self._active, self._title, self._badge):
+            self._names, self._active, self._title, self._badge = names, active, title, badge
             self.refresh()
 
     def _tabs(self) -> list[tuple[str, Clean]]:

@@ -47,6 +47,8 @@ class Column(Generic[T]):
     room: int = 0
     """Cells it may take beyond `width` when there is room."""
     sortable: bool = True
+    ending: bool = False
+    """When it has to be cut, its end is kept."""
 
 
 def place(columns: Sequence[Column[T]], cells: int) -> list[tuple[Column[T], int]]:
@@ -59,7 +61,9 @@ def place(columns: Sequence[Column[T]], cells: int) -> list[tuple[Column[T], int
         kept.remove(last)
     spare = max(0, cells - _needed(kept))
     widths = [min(column.width, cells) for column in kept]
-    growing = [index for index, column in enumerate(kept) if column.room]
+    growing = sorted(
+        (index for index, column in enumerate(kept) if column.room), key=lambda index: kept[index].room
+    )
     for position, index in enumerate(growing):
         share = -(-spare // (len(growing) - position))
         taken = min(kept[index].room, share)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 from textual.content import Content
@@ -11,39 +12,50 @@ from llmwatch import units
 from llmwatch.clean import Clean, clean, literal
 from llmwatch.query.snapshot import Snapshot
 from llmwatch.sources.source import SourceState, SourceStatus
+from llmwatch.tui.health import (
+    LATE_LAG_SECONDS,
+    SIGNS,
+    Feeds,
+    overall,
+    part,
+    progress,
+    together,
+)
 from llmwatch.tui.widgets.line import Line
-from llmwatch.tui.widgets.text import cut, spread, width
+from llmwatch.tui.widgets.text import Piece, Pieces, cut_start, spread, width
 
 STALE_SECONDS = 15.0
 """A feed that is well sends something every few seconds; after this long the header says it does not."""
 
-_BADGES: dict[SourceStatus, tuple[str, str]] = {
-    "reading": ("◐ READING", "bold $text-warning"),
-    "live": ("● LIVE", "bold $text-success"),
-    "error": ("✖ ERROR", "bold $text-error"),
-    "waiting": ("○ WAITING", "bold $text-warning"),
-    "ended": ("■ ENDED", "bold $foreground 55%"),
+_STYLES: dict[SourceStatus, str] = {
+    "reading": "bold $text-warning",
+    "live": "bold $text-success",
+    "error": "bold $text-error",
+    "waiting": "bold $text-warning",
+    "ended": "bold $foreground 55%",
 }
-"""In the order in which one source's status speaks for all of them. Trouble has a line of its own besides."""
-
+_QUIET, _WARNING, _ERROR = "$foreground 55%", "$text-warning", "$text-error"
 _APART = "   "
 
-Pieces = list[tuple[Clean, str]]
+_DEGREES = ((80, 0, 3), (32, 0, 3), (20, 1, 3), (12, 1, 2), (8, 1, 2))
+"""Ever less room: cells of the title, which form of the figures, blanks between them."""
 
 
-def overall(sources: tuple[SourceState, ...]) -> SourceStatus:
-    """The one status that most needs to be known."""
-    present = {source.status for source in sources}
-    return next((status for status in _BADGES if status in present), "waiting")
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One of the header's, at full length and in short, which say the same number."""
+
+    words: Clean
+    short: Clean
+    style: str
+
+    def form(self, number: int) -> Piece:
+        """Full (0) or short (1)."""
+        return (self.short if number else self.words, self.style)
 
 
-def progress(sources: tuple[SourceState, ...]) -> Clean:
-    """How far reading has come: `43 % of 2.80 GB`."""
-    read = sum(source.bytes_read for source in sources)
-    total = sum(source.bytes_total for source in sources)
-    if not total:
-        return literal(units.size(read))
-    return literal(f"{min(99, read * 100 // total)} % of {units.size(total)}")
+def _figure(words: str, style: str = _QUIET, short: str = "") -> Figure:
+    return Figure(literal(words), literal(short or words), style)
 
 
 class Header(Line):
@@ -69,19 +81,46 @@ class Header(Line):
         self.refresh()
 
     def draw(self, cells: int) -> Content:
-        """Status and title at the left, clock at the right, counters in between."""
+        """Status and title at the left, clock at the right, figures in between."""
         silent = self._clock() - self._arrived
-        left = [*self._status(silent), (literal("  "), ""), (self._title, "bold $foreground")]
-        if self._snapshot is None:
-            return spread(left, [], cells)
-        now = self._snapshot.now + timedelta(seconds=silent)
+        status = [*self._status(silent), (literal("  "), "")]
+        snapshot = self._snapshot
+        if snapshot is None:
+            return spread([*status, (self._title, "bold $foreground")], [], cells)
+        now = snapshot.now + timedelta(seconds=silent)
         time = literal(f"{now:%H:%M:%S}Z")
-        room = cells - width(time) - sum(width(piece) for piece, _ in left)
-        for words, style in self._counters(self._snapshot, silent):
-            room -= width(words) + len(_APART)
-            if room > 0:
-                left += [(literal(_APART), ""), (words, style)]
-        return spread(left, [(time, "$foreground 55%")], cells)
+        room = cells - width(time) - 1 - _width(status)
+        feeds = together(snapshot.sources)
+        if feeds is None:
+            shown = _filled([(self._title, "bold $foreground")], self._counters(snapshot, silent), room)
+        else:
+            shown = self._with_feeds(feeds, snapshot, room)
+        return spread([*status, *shown], [(time, _QUIET)], cells)
+
+    def _with_feeds(self, feeds: Feeds, snapshot: Snapshot, room: int) -> Pieces:
+        """Title and figures in the most generous degree in which all that matter fit.
+
+        When none is small enough, the last ones stay out whole, and are counted.
+        """
+        needed = [*_feed_figures(feeds, overall(snapshot.sources)), *_worries(snapshot)]
+        pieces: Pieces = []
+        for degree in _DEGREES:
+            pieces = self._arranged(needed, degree)
+            if _width(pieces) <= room:
+                return _filled(pieces, _totals(snapshot), room)
+        for kept in range(len(needed) - 1, -1, -1):
+            more = literal(f"  +{len(needed) - kept}")
+            pieces = [*self._arranged(needed[:kept], _DEGREES[-1]), (more, "bold $text-warning")]
+            if _width(pieces) <= room:
+                break
+        return pieces
+
+    def _arranged(self, figures: list[Figure], degree: tuple[int, int, int]) -> Pieces:
+        title, form, apart = degree
+        pieces: Pieces = [(literal(cut_start(self._title, title)), "bold $foreground")]
+        for figure in figures:
+            pieces += [(literal(" " * apart), ""), figure.form(form)]
+        return pieces
 
     def _status(self, silent: float) -> Pieces:
         pieces: Pieces = []
@@ -94,64 +133,112 @@ class Header(Line):
             return [*pieces, (literal(f"▲ NO NEWS FOR {units.age(silent)}"), "bold $text-error")]
         if self._snapshot is None:
             return [*pieces, (literal("◐ STARTING"), "bold $text-warning")]
-        status = overall(self._snapshot.sources)
-        badge, style = _BADGES[status]
-        pieces.append((literal(badge), style))
-        if status == "reading":
-            pieces += [(literal(" "), ""), (progress(self._snapshot.sources), "$text-warning")]
-        return pieces
+        sources = self._snapshot.sources
+        feeds = together(sources)
+        return [*pieces, *(_badge(sources) if feeds is None else _feed_badge(feeds, overall(sources)))]
 
     @staticmethod
-    def _counters(snapshot: Snapshot, silent: float) -> Pieces:
-        counters = snapshot.counters
+    def _counters(snapshot: Snapshot, silent: float) -> list[Figure]:
         lag = None if snapshot.lag_seconds is None else snapshot.lag_seconds + silent
-        bad = counters.malformed + counters.unrecognised
-        totals = next(
-            (table.totals for table in (snapshot.users, snapshot.models) if table is not None), None
-        )
-        worries = [
-            ("late", counters.late),
-            ("sampled", counters.sampled),
-            ("unmetered", totals.unmetered if totals else 0),
-            ("unpriced", totals.unpriced if totals else 0),
-        ]
+        ended = overall(snapshot.sources) == "ended"
+        bad = [] if _bad(snapshot) else [_figure("bad 0")]
         return [
-            *(
-                []
-                if overall(snapshot.sources) == "ended"
-                else [(literal(f"lag {units.age(lag)}"), "$foreground 55%")]
-            ),
-            (literal(f"bad {units.count(bad)}"), "bold $text-warning" if bad else "$foreground 55%"),
-            *(
-                (literal(f"{word} {units.count(number)}"), "$text-warning")
-                for word, number in worries
-                if number
-            ),
-            (literal(f"{units.tokens(counters.lines)} lines"), "$foreground 55%"),
-            (literal(f"{units.tokens(counters.calls)} calls"), "$foreground 55%"),
+            *([] if ended else [_figure(f"lag {units.age(lag)}")]),
+            *bad,
+            *_worries(snapshot),
+            *_totals(snapshot),
         ]
 
 
-class Notice(Line):
-    """What is wrong with a source, in a line of its own that is there only then."""
+def _width(pieces: Pieces) -> int:
+    return sum(width(piece) for piece, _ in pieces)
 
-    def __init__(self) -> None:
-        super().__init__(id="notice")
-        self._troubles: tuple[SourceState, ...] = ()
-        self.display = False
 
-    def show(self, snapshot: Snapshot) -> None:
-        """Speak of this snapshot from now on."""
-        troubles = tuple(source for source in snapshot.sources if source.detail or source.status == "error")
-        if troubles != self._troubles:
-            self._troubles = troubles
-            self.display = bool(troubles)
-            self.refresh()
+def _filled(pieces: Pieces, figures: list[Figure], room: int) -> Pieces:
+    """These, and as many of the figures as there is room for."""
+    pieces, room = list(pieces), room - _width(pieces)
+    for figure in figures:
+        room -= width(figure.words) + len(_APART)
+        if room >= 0:
+            pieces += [(literal(_APART), ""), figure.form(0)]
+    return pieces
 
-    def draw(self, cells: int) -> Content:
-        """The first trouble in words, and how many more there are."""
-        first, *others = self._troubles
-        words = clean(f"{first.name}: {first.detail or 'cannot be read'}", 400)
-        more = [(literal(f" +{len(others)} more"), "bold $text-warning")] if others else []
-        text = literal(cut(words, max(0, cells - 12)))
-        return spread([(literal("▲ "), "bold $text-error"), (text, "$text-error")], more, cells)
+
+def _badge(sources: tuple[SourceState, ...]) -> Pieces:
+    status = overall(sources)
+    pieces: Pieces = [(literal(f"{SIGNS[status][0]} {status.upper()}"), _STYLES[status])]
+    if status == "reading":
+        pieces += [(literal(" "), ""), (progress(sources), _WARNING)]
+    return pieces
+
+
+def _feed_badge(feeds: Feeds, status: SourceStatus) -> Pieces:
+    """The state of log groups, and how many of them are in it when some are not.
+
+    A group that has more to read at this moment is as live as one that has not: a word that changed with
+    every page would say nothing.
+    """
+    if status == "reading":
+        status = "live"
+    style, few = _STYLES[status], feeds.working < feeds.sources
+    if feeds.filling is not None and status == "live":
+        pieces: Pieces = [
+            (literal("◐ FILLING"), _STYLES["reading"]),
+            (literal(f" {part(feeds.filling)}"), _WARNING),
+        ]
+    else:
+        pieces = [(literal(f"{SIGNS[status][0]} {status.upper()}"), style)]
+    if few and feeds.working:
+        words = literal(f" {feeds.working}/{feeds.sources}")
+        pieces.append((words, _ERROR if feeds.failing else _WARNING))
+    return pieces
+
+
+def _feed_figures(feeds: Feeds, status: SourceStatus) -> list[Figure]:
+    """In the order of what an on-call needs; what is zero is not there, so that what is there is seen.
+
+    The two that always change are padded: what stands after them stays where it is. The lag is that of the
+    snapshot: unlike an age, it does not grow between two of them.
+    """
+    lag = feeds.lag_seconds
+    behind = lag is not None and lag >= LATE_LAG_SECONDS
+    rate = units.rate(feeds.events_per_second)
+    latest = units.latency(feeds.late_seconds * 1000)
+    figures = [_figure("GAP", "bold $text-error")] if feeds.gap else []
+    if status != "ended":
+        age = units.age(lag)
+        figures += [
+            _figure(f"lag {age:<3}", _WARNING if behind else _QUIET, f"lag {age}"),
+            _figure(f"{rate:>4} events/s", _QUIET, f"{rate}/s"),
+        ]
+    if feeds.late:
+        late = units.count(feeds.late)
+        figures.append(_figure(f"late {late} (max {latest})", _WARNING, f"late {late}"))
+    for word, number in (("throttled", feeds.throttled), ("sampled", feeds.sampled)):
+        if number:
+            figures.append(_figure(f"{word} {units.count(number)}", _WARNING))
+    return figures
+
+
+def _bad(snapshot: Snapshot) -> int:
+    return snapshot.counters.malformed + snapshot.counters.unrecognised
+
+
+def _worries(snapshot: Snapshot) -> list[Figure]:
+    """What the figures below are short of."""
+    bad = _bad(snapshot)
+    tables = (table for table in (snapshot.users, snapshot.models) if table is not None)
+    totals = next((table.totals for table in tables), None)
+    worries = [("unmetered", totals.unmetered), ("unpriced", totals.unpriced)] if totals else []
+    return [
+        *([_figure(f"bad {units.count(bad)}", "bold $text-warning")] if bad else []),
+        *(_figure(f"{word} {units.count(number)}", _WARNING) for word, number in worries if number),
+    ]
+
+
+def _totals(snapshot: Snapshot) -> list[Figure]:
+    counters = snapshot.counters
+    return [
+        _figure(f"{units.tokens(counters.lines)} lines"),
+        _figure(f"{units.tokens(counters.calls)} calls"),
+    ]

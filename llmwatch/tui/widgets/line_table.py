@@ -146,6 +146,15 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
             if old != new:
                 self.refresh(Region(0, y + self._heading, width, 1))
 
+    def set_columns(self, columns: Sequence[Column[R]]) -> None:
+        """Show these columns of the rows instead."""
+        if tuple(columns) != self.columns:
+            self.columns = tuple(columns)
+            self._placed = (-1, [])
+            self._shown = (-1, [])
+            self._strip.cache_clear()
+            self.refresh()
+
     def entitle(self, title: Clean, badge: Clean = NOTHING, badge_style: str = "") -> None:
         """Put these into the border; drawing it means drawing all, so only when they are new."""
         if (title, badge, badge_style) != self._labels:
@@ -335,7 +344,9 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         segments = []
         for (column, cells_wide), cell in zip(self.placed, cells, strict=True):
             tone = self.get_component_rich_style(f"table--{cell.tone}") + under
-            segments.append(Segment(fit(cell.text, cells_wide, right=column.right), tone))
+            segments.append(
+                Segment(fit(cell.text, cells_wide, right=column.right, ending=column.ending), tone)
+            )
             segments.append(Segment(" " * GAP, base))
         return Strip(segments[:-1]).adjust_cell_length(length, base)
 
