@@ -49,7 +49,7 @@ def run_insights(arguments: argparse.Namespace, by: Sequence[str], limit: int) -
     answer = insights_table(
         question,
         result.rows,
-        Pricing(PriceResolver(overrides), _region(groups) or arguments.region),
+        Pricing(PriceResolver(overrides)),
         sort=arguments.sort,
         descending=largest_first(arguments.sort),
         limit=limit,
@@ -91,12 +91,6 @@ def _question(
         by_day=any(since.date() < day <= until.date() for day in changes),
         stream_prefix=arguments.stream or "",
     )
-
-
-def _region(groups: Sequence[Group]) -> str | None:
-    """The region in the ARN of a log group; all groups of a query are in one."""
-    parts = groups[0].arn.split(":") if groups else []
-    return (parts[3] or None) if len(parts) > 3 else None
 
 
 def _price_before(groups: Sequence[Group], scope: Scope, now: datetime) -> str:

@@ -48,7 +48,11 @@ class InsightsTable:
 
 @dataclass(frozen=True, slots=True)
 class Pricing:
-    """Where prices come from. The lines of a call do not name the region: it is that of the log groups."""
+    """Where prices come from.
+
+    The lines of a call do not name the region of the gateway, and the group's may be another. None is what the local
+    engine has too, unless a start of the gateway is among the lines.
+    """
 
     resolver: PriceResolver
     region: str | None = None

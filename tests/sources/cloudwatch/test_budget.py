@@ -12,7 +12,8 @@ from llmwatch.sources.cloudwatch.budget import Budget, LastMinute
 
 @pytest.mark.parametrize("per_second", [0.1, 0.5, 2.0, 10.0])
 def test_any_stretch_of_time_has_no_more_requests_than_the_budget_and_a_burst(per_second: float) -> None:
-    rng, budget, now, made = random.Random(1), Budget(per_second), 100.0, []
+    rng, budget, now = random.Random(1), Budget(per_second), 100.0
+    made: list[float] = []
     while len(made) < 300:
         wait = budget.wait(now)
         if wait == 0:
