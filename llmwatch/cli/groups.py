@@ -22,9 +22,6 @@ _MOST_TPS = 25
 
 _FOLLOWED_PAST = timedelta(hours=1)
 """What a follower shows of the past when nobody says how much."""
-_LONGEST_CALL = timedelta(minutes=15)
-"""A thinking model streams as long (router-logs, rule 4). So much before and after a scope is read to have its calls
-whole, and to know which had begun before."""
 _ROUNDING = timedelta(milliseconds=1)
 
 
@@ -117,6 +114,7 @@ def open_groups(
 
     `calls`: whole calls are wanted, in any order; else lines, in order of time.
     """
+    from llmwatch.query.scope import LONGEST_CALL
     from llmwatch.sources.cloudwatch.poller import Settings
     from llmwatch.sources.cloudwatch.source import CloudWatchSource
     from llmwatch.sources.cloudwatch.tail import Range
@@ -125,7 +123,7 @@ def open_groups(
     since = scope.since
     if since is None and follow:
         since = datetime.now(UTC) - _FOLLOWED_PAST
-    margin = _LONGEST_CALL if calls else _ROUNDING
+    margin = LONGEST_CALL if calls else _ROUNDING
     wanted = Range(
         since=None if since is None else _milliseconds(since - margin),
         until=None if scope.until is None else _milliseconds(scope.until + margin),

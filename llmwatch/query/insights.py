@@ -9,21 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from llmwatch.dialects.dialect import Dialect, InsightsMapping
 from llmwatch.dialects.registry import DIALECTS
 from llmwatch.errors import UsageError
-from llmwatch.query.scope import Scope, naive
+from llmwatch.query.scope import LONGEST_CALL, Scope, naive
 from llmwatch.sources.cloudwatch.insights import LONGEST_TEXT, MOST_ROWS
 from llmwatch.store.schema import TOKEN_COLUMNS
 
 LONG_ABOVE = (100_000, 200_000, 272_000)
 """Tokens of input above which a call of some model costs more: all there are in the price tables."""
-
-LONGEST_CALL = timedelta(minutes=15)
-"""A thinking model streams for up to 15 minutes (router-logs, rule 4). So much before and after the scope is read
-too, for the starts and the ends of calls at its edges; later a call without an end is unfinished."""
 
 LATENCY_PERCENTILES = (0, 10, 25, 50, 75, 90, 95, 99, 100)
 """What is asked of the latencies of each row, so that rows can be put together."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from llmwatch.query.columns import GROUPINGS
+
+LONGEST_CALL = timedelta(minutes=15)
+"""A thinking model streams as long (router-logs, rule 4). So much before and after a scope is read to have its calls
+whole, and to know which had begun before; later a call without an end is unfinished."""
 
 
 @dataclass(frozen=True, slots=True)

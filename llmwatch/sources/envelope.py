@@ -57,7 +57,7 @@ class Envelopes:
             return
         origin.wrapped = True
         unwrapped = _Unwrapping(origin, piece).slices(start)
-        yield from unwrapped if piece.record is None else _recorded(unwrapped, piece)
+        yield from _together(unwrapped if piece.record is None else _recorded(unwrapped, piece), piece)
 
     def remarks(self) -> dict[str, str]:
         """By source, a sentence about messages that hold no line of a log. From any thread."""
@@ -125,11 +125,23 @@ def lines_in(line: bytes, most: int) -> list[bytes]:
     return found
 
 
+def _together(unwrapped: Iterator[Slice], piece: Slice) -> Iterator[Slice]:
+    """The same slices, said to be of one time."""
+    held: Slice | None = None
+    for following in unwrapped:
+        if held is not None:
+            yield replace(held, more=True)
+        held = following
+    if held is not None:
+        yield held if held.more == piece.more else replace(held, more=piece.more)
+
+
 def _recorded(unwrapped: Iterator[Slice], piece: Slice) -> Iterator[Slice]:
-    """The same slices, the first of them with what a recording keeps of the piece; if there is none, a blank one."""
+    """The same slices, the first of them with all that a recording keeps of the piece, the others with nothing."""
     first = next(unwrapped, replace(piece, data=b"\n" * piece.data.count(b"\n")))
     yield first if first is piece else replace(first, record=piece.record)
-    yield from unwrapped
+    for other in unwrapped:
+        yield replace(other, record=b"")
 
 
 def _first_envelope(data: bytes, first_line: int) -> int | None:

@@ -617,5 +617,5 @@ def test_what_a_recording_keeps_goes_with_the_lines_once() -> None:
     for lines in ([LINES[0].encode()], [firelens(LINES[0]), LINES[1].encode()], [control()]):
         (piece,) = cut(lines, [])
         pieces = unwrapped(replace(piece, record=record))
-        assert [piece.record for piece in pieces if piece.record] == [record]
+        assert [piece.record for piece in pieces] == [record, *[b""] * (len(pieces) - 1)]
         assert all(piece.record is None for piece in unwrapped(piece))

@@ -268,7 +268,7 @@ def _missing(case: Case) -> str:
 _CODES: tuple[tuple[str, Outcome | None], ...] = (
     (r"InvalidParameter(Value)?|Validation(Error)?", None),
     (r"Session(Streaming|Timeout)|InternalStreaming", (
-        "unreachable", "Live Tail of {case.what} broke off ({case.words}): open it again",
+        "unreachable", "Live Tail of {case.what} broke off ({case.words}): it is opened again",
     )),
     (r"(Request)?Throttl(ing|ed|ingError)|TooManyRequests|SlowDown|RequestLimitExceeded", _THROTTLED),
     (r"LimitExceeded|ServiceQuotaExceeded", (
