@@ -23,7 +23,8 @@ class Figure:
 
     name: str
     measured: float
-    bound: float
+    bound: float | None
+    """None: nobody has set one; the figure is for information."""
     unit: str
     at_least: bool = False
     """The bound is the least that will do, not the most."""
@@ -31,16 +32,17 @@ class Figure:
     """How it came about, and how much it varied."""
 
     @property
-    def ratio(self) -> float:
+    def ratio(self) -> float | None:
         """The part of the bound that is used; above 1 it is missed, whichever way it points."""
-        if self.at_least:
-            return self.bound / self.measured if self.measured else float("inf")
-        return self.measured / self.bound
+        if self.bound is None:
+            return None
+        part, whole = (self.bound, self.measured) if self.at_least else (self.measured, self.bound)
+        return part / whole if whole else float("inf") if part > 0 else 0.0
 
     @property
-    def reached(self) -> bool:
+    def reached(self) -> bool | None:
         """Whether the bound holds."""
-        return self.ratio <= 1
+        return None if self.ratio is None else self.ratio <= 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LLMWATCH = (sys.executable, "-m", "llmwatch")
 _KILOBYTE = 1 if sys.platform == "darwin" else 1024
 """The unit of `ru_maxrss`."""
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,12 @@ def run_once(words: Sequence[str]) -> Run:
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, words)
     return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * _KILOBYTE)
+
+
+def cpu_seconds(process: int) -> float:
+    """What a running process and its threads have computed so far."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def alternate(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, list[Run]]:

@@ -36,9 +36,12 @@ def table(figures: Sequence[Figure]) -> Iterable[str]:
 
 
 def _cells(figure: Figure) -> tuple[str, ...]:
+    measured = _amount(figure.measured, figure.unit)
+    if figure.bound is None:
+        return figure.name, measured, "", "", "", figure.detail
     return (
         figure.name,
-        _amount(figure.measured, figure.unit),
+        measured,
         ("≥ " if figure.at_least else "≤ ") + _amount(figure.bound, figure.unit),
         "yes" if figure.reached else "NO",
         f"{figure.ratio:.2f}",

@@ -13,13 +13,11 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 
-from benchmarks.processes import ROOT
+from benchmarks.processes import ROOT, cpu_seconds
 
 _LINES, _COLUMNS = 40, 140
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Terminal:
@@ -81,8 +79,7 @@ class Terminal:
 
     def cpu_seconds(self) -> float:
         """What the process and its threads have computed so far."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        return cpu_seconds(self._process.pid)
 
     def _read(self) -> None:
         with suppress(OSError):  # the other end is closed when the command has ended

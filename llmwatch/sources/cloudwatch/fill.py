@@ -8,8 +8,6 @@ from llmwatch.sources.cloudwatch.seen import Seen
 _FIRST_WINDOW = 60_000
 _PAGES, _EVENTS = 8, 16_000
 """What a window should have at most: half of its last page is wasted on average, and its ids are in memory."""
-_FULL = 3
-"""Pages from which on windows are known to be wide enough to read several at once."""
 _MOST_AT_ONCE = 4
 
 
@@ -29,7 +27,8 @@ class Fill:
         self._newest_first = newest_first
         self._at_once = max(1, min(at_once, _MOST_AT_ONCE)) if newest_first else 1
         self._width = _FIRST_WINDOW
-        self._wide = False
+        self._known = False
+        """Whether there is anything at all where was read last: empty years are gone through one by one, ever faster."""
         self._edge: int | None = None
         self._open: list[Chain] = []
         self._read = 0
@@ -48,7 +47,7 @@ class Fill:
 
     def next_window(self, now: float) -> Chain | None:
         """A new window's chain; None while enough are read, or when all are out."""
-        if self._all_out or len(self._open) >= (self._at_once if self._wide else 1):
+        if self._all_out or len(self._open) >= (self._at_once if self._known else 1):
             return None
         start, end = self._backwards() if self._newest_first else self._forwards()
         chain = Chain("fill", start, end, now, seen=Seen())
@@ -76,6 +75,6 @@ class Fill:
         end = self._last if chain.end is None else chain.end
         width = end - chain.start + 1
         self._read += width
-        self._wide = chain.pages >= _FULL
+        self._known = chain.events > 0
         room = min(_PAGES / max(1, chain.pages), _EVENTS / max(1, chain.events))
         self._width = max(1, int(width * min(16.0, max(0.25, room))))

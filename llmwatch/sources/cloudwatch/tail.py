@@ -22,6 +22,8 @@ from llmwatch.sources.cloudwatch.seen import Balance, Seen
 from llmwatch.sources.source import Feed
 
 FOLLOW_SECONDS, _SLOWEST_FOLLOW = 2.0, 60.0
+_FOLLOW_WHILE_FILLING = 5.0
+"""Seconds: the past has the rest of the budget then."""
 SWEEP_SECONDS, _SLOWEST_SWEEP = 45.0, 300.0
 FOLLOW_OVERLAP = 20_000
 SWEEP_OVERLAP = 600_000
@@ -31,6 +33,9 @@ ten minutes after its time is found, however late the sweeps themselves are."""
 _SLACK = 60_000
 _LATE = 10_000
 """ms after its time at which an event must have been invisible to be called late."""
+_PATIENCE = 1.0
+"""Seconds that a next page of a follow waits more than the page before: what is nearly read goes before what was due
+later, but a long reading does not stop the other groups."""
 _OUTGROWN_LAG = 60.0
 _GAP = 30.0
 """Seconds."""
@@ -87,7 +92,6 @@ class GroupTail:
         self._next_sweep = now + SWEEP_SECONDS
         self._last_follow: Chain | None = None
         self._last_sweep: Chain | None = None
-        self._finishing = False
         self._ended = False
         self._was_read = False
         self._seen = Seen()
@@ -101,7 +105,7 @@ class GroupTail:
     @property
     def ended(self) -> bool:
         """Whether nothing more will be read."""
-        return self._ended or self.failed
+        return self.failed or self._ended or (self._finite and self._fill.done)
 
     @property
     def was_read(self) -> bool:
@@ -124,31 +128,23 @@ class GroupTail:
     def _open_chains(self, service_time: int, now: float) -> None:
         while window := self._fill.next_window(now):
             self._open.append(window)
-        if self._finite:
-            self._ended = self._fill.done
+        if self._finite or not (self._wanted.newest_first or self._fill.done):
             return
-        if not (self._wanted.newest_first or self._fill.done):
+        stop_at = self._wanted.stop_at
+        if stop_at is not None and service_time >= stop_at:
+            self._finish(stop_at, now)
             return
         purposes = {chain.purpose for chain in self._open}
-        stop_at = self._wanted.stop_at
-        if stop_at is not None and service_time >= stop_at and not self._finishing:
-            self._finishing = True
-            if not purposes & {"follow", "sweep"}:
-                self._next_sweep = now
-        if self._finishing:
-            self._finish(now)
-            return
         if "follow" not in purposes:
             self._open.append(Chain("follow", self._follow_from, self._wanted.until, self._next_follow))
         if "sweep" not in purposes:
             self._open.append(Chain("sweep", self._sweep_from, self._wanted.until, self._next_sweep))
 
-    def _finish(self, now: float) -> None:
+    def _finish(self, stop_at: int, now: float) -> None:
         """One last sweep, which began after the end; it reads what a follow would."""
         idle = [chain for chain in self._open if chain.purpose != "fill" and _untouched(chain)]
         self._open = [chain for chain in self._open if chain not in idle]
-        swept = self._last_sweep and self._last_sweep.began >= (self._wanted.stop_at or 0)
-        if swept:
+        if self._last_sweep and self._last_sweep.began >= stop_at:
             self._ended = self._fill.done and not self._open
         elif not any(chain.purpose == "sweep" for chain in self._open):
             self._open.append(Chain("sweep", self._sweep_from, self._wanted.until, now))
@@ -163,7 +159,7 @@ class GroupTail:
         self.problem = ""
         self._was_read = True
         chain.in_flight = False
-        chain.due = now
+        chain.due = min(now, chain.due + _PATIENCE) if chain.purpose == "follow" else now
         new = list(self._news(chain, page.events))
         self._events += len(new)
         if chain.purpose != "fill":
@@ -215,7 +211,8 @@ class GroupTail:
         elif chain.purpose == "follow":
             self._last_follow = chain
             self._follow_from = max(self._follow_from, chain.began - FOLLOW_OVERLAP)
-            self._next_follow = chain.begun_at + min(_SLOWEST_FOLLOW, max(FOLLOW_SECONDS, 2 * took))
+            shortest = FOLLOW_SECONDS if self._fill.done else _FOLLOW_WHILE_FILLING
+            self._next_follow = chain.begun_at + min(_SLOWEST_FOLLOW, max(shortest, 2 * took))
         else:
             self._last_sweep = chain
             self._sweep_from = max(self._sweep_from, chain.began - SWEEP_OVERLAP)
