@@ -26,6 +26,7 @@ def run_monitor(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> int:
     """Show the source until the user leaves; returns the exit code."""
+    from llmwatch.cli.main import say
     from llmwatch.query.monitor import Monitor
     from llmwatch.tui.app import MonitorApp
 
@@ -36,5 +37,7 @@ def run_monitor(
         app.run()
     finally:
         monitor.stop()
-    failed = any(state.status == "error" for state in source.states())
+    failed = [state for state in source.states() if state.status == "error"]
+    for detail in dict.fromkeys(state.detail for state in failed):
+        say(detail)  # it went with the screen
     return app.return_code or (SourceError.exit_code if failed else 0)

@@ -115,7 +115,8 @@ class _Narrator:
     def __init__(self) -> None:
         self.failed = False
         """Whether a source could not be read when it was last looked at, or a part of one never."""
-        self._told: dict[str, str] = {}
+        self._told: dict[str, tuple[str, bool]] = {}
+        """By source, what was said last, and whether it was that it cannot be read."""
 
     def tell(self, states: tuple[SourceState, ...]) -> None:
         """Say what is news."""
@@ -123,13 +124,14 @@ class _Narrator:
 
         self.failed = any(state.status == "error" for state in states)
         for state in states:
-            known = self._told.get(state.name, "")
-            told = state.detail if state.status in ("error", "waiting") or state.feed else ""
+            stopped = state.status in ("error", "waiting")
+            told = state.detail if stopped or state.feed else ""
+            known, had_stopped = self._told.get(state.name, ("", False))
             if told and told != known:
                 say(told if state.name in told else f"{state.name}: {told}")
-            elif known and not told:
+            elif had_stopped and not stopped:
                 say(f"{state.name} is read again.")
-            self._told[state.name] = told
+            self._told[state.name] = (told, stopped and bool(told))
 
 
 class _Writer:

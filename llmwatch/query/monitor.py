@@ -57,6 +57,7 @@ class Monitor:
         self._was_live = False
         self._version = 0
         self._held: list[Slice] = []
+        self._fared: list[tuple[str, str, str]] = []
         self._delivered = float("-inf")
 
     def start(self, deliver: Callable[[Snapshot], None]) -> None:
@@ -135,6 +136,8 @@ class Monitor:
         self._asked.clear()
         changed = self._store.refresh()
         self._store.compact()
+        fared, self._fared = self._fared, [(s.name, s.status, s.detail) for s in self._source.states()]
+        changed = changed or fared != self._fared
         if changed or asked or began - self._delivered >= _IDLE_TICK_SECONDS:
             self._version += 1
             self._delivered = began
@@ -149,8 +152,6 @@ class Monitor:
         end_seq = store.end_seq
         rows = store.query("SELECT max(last_seen) FROM folded_calls").rows
         newest = aware(rows[0][0])
-        sources = self._source.states()
-        by_time = any(state.feed for state in sources)
         sources = self._source.states()
         feeds = [source.feed for source in sources if source.feed is not None]
         return Snapshot(
@@ -189,13 +190,13 @@ class Monitor:
             if "models" in panes
             else None,
             events=events_between(
-                store, request.after_seq + 1, end_seq, request.event_limit, scope, by_time=by_time
+                store, request.after_seq + 1, end_seq, request.event_limit, scope, by_time=bool(feeds)
             )
             if "events" in panes
             else (),
             events_total=store.lines,
             last_seq=end_seq - 1,
-            by_time=by_time,
+            by_time=bool(feeds),
         )
 
     def _window(self, now: datetime) -> RateWindow:

@@ -30,11 +30,18 @@ class Buffer:
         self._streams: dict[str, _Stream] = {}
         self._filled: dict[str, _Stream] = {}
         self._bytes = 0
+        self._next_turn = self._turn = 0
         self._changed = threading.Condition()
         self._closed = False
 
-    def put(self, group: Group, events: Sequence[LogEvent]) -> None:
-        """Add events in their order; waits while there are too many that nobody has taken."""
+    def turn(self) -> int:
+        """A place in the order of `put`, each of which must be used: several threads wait there when it is full."""
+        with self._changed:
+            self._next_turn += 1
+            return self._next_turn - 1
+
+    def put(self, group: Group, events: Sequence[LogEvent], turn: int) -> None:
+        """Add events in their order; waits for its turn, and while there are too many that nobody has taken."""
         prepared = [
             (
                 f"{group.name}/{event.get('logStreamName', '')}",
@@ -44,7 +51,8 @@ class Buffer:
             for event in events
         ]
         with self._changed:
-            self._changed.wait_for(lambda: self._bytes < _MOST_BYTES or self._closed)
+            self._changed.wait_for(lambda: (self._turn == turn and self._bytes < _MOST_BYTES) or self._closed)
+            self._turn += 1
             for name, line, record in prepared:
                 stream = self._filled.get(name)
                 if stream is None:

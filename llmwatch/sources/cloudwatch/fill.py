@@ -28,7 +28,7 @@ class Fill:
         self._at_once = max(1, min(at_once, _MOST_AT_ONCE)) if newest_first else 1
         self._width = _FIRST_WINDOW
         self._known = False
-        """Whether there is anything at all where was read last: empty years are gone through one by one, ever faster."""
+        """Whether there is anything where was read last. Empty years are gone through one by one, ever faster."""
         self._edge: int | None = None
         self._open: list[Chain] = []
         self._read = 0

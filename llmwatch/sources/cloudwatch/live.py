@@ -105,8 +105,9 @@ class LiveTail:
         for tail in tails:
             with self._lock:
                 new = tail.brought_live(by_group[tail.group.identifier], self._clock(), sampled=sampled)
-            if new:
-                self._buffer.put(tail.group, new)
+                turn = self._buffer.turn() if new else None
+            if turn is not None:
+                self._buffer.put(tail.group, new, turn)
 
     def _tell(self, tails: Sequence[GroupTail], problem: str) -> None:
         with self._lock:

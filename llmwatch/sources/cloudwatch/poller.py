@@ -26,8 +26,8 @@ again until it can."""
 _LOOK_AGAIN_SECONDS = 60.0
 _RETRY_SECONDS = 10.0
 """After a refusal that time alone does not mend: somebody has to log in, or to change a policy."""
-_MOST_REFUSALS = 8
-"""Refusals in a row after which the impatient give up: half a minute with back-off."""
+_MOST_REFUSALS = {"throttled": 10, "unreachable": 5}
+"""Refusals in a row after which the impatient give up: with back-off, half a minute and some seconds on average."""
 _MOST_RESTARTS = 20
 _SHORTEST_WAIT = 0.001
 """A shorter one may be lost in the rounding of a clock."""
@@ -218,7 +218,7 @@ class Poller:
         name.problem = "" if passing and self._budget.refusals == 1 else str(failure)
         name.due = now if passing else now + _RETRY_SECONDS
         impatient = self.settings.patience != "always" and not name.found
-        if impatient and (not passing or self._budget.refusals >= _MOST_REFUSALS):
+        if impatient and (not passing or self._is_hopeless(failure)):
             name.failure, name.problem = failure, str(failure)
 
     def _page_failed(self, job: ReadPage, failure: LlmwatchError, now: float) -> None:
@@ -234,7 +234,11 @@ class Poller:
         impatient = self.settings.patience == "none" or (
             self.settings.patience == "when running" and not tail.was_read
         )
-        tail.failed = impatient and (not passing or self._budget.refusals >= _MOST_REFUSALS)
+        tail.failed = impatient and (not passing or self._is_hopeless(failure))
+
+    def _is_hopeless(self, failure: LlmwatchError) -> bool:
+        kind = failure.kind if isinstance(failure, CallFailed) else ""
+        return self._budget.refusals >= _MOST_REFUSALS.get(kind, 1)
 
     def _passes(self, failure: LlmwatchError, now: float) -> bool:
         """Whether the same request may be answered later, by waiting alone; then everybody backs off."""

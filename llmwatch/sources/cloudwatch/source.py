@@ -82,8 +82,10 @@ class CloudWatchSource:
     def close(self) -> None:
         """End the threads; one that waits for an answer is left to itself."""
         with self._lock:
-            self._stopped = True
+            closed, self._stopped = self._stopped, True
             self._lock.notify_all()
+        if closed:
+            return
         self._buffer.close()
         if self._sessions:
             self._sessions.close()
@@ -92,12 +94,10 @@ class CloudWatchSource:
             thread.join(max(0.0, until - time.monotonic()))
 
     def _start(self) -> None:
-        self._threads = [
-            threading.Thread(target=self._work, name=f"cloudwatch-{number}", daemon=True)
-            for number in range(_THREADS)
-        ]
-        for thread in self._threads:
+        for number in range(_THREADS):
+            thread = threading.Thread(target=self._work, name=f"cloudwatch-{number}", daemon=True)
             thread.start()
+            self._threads.append(thread)
         if self._live:
             self._sessions = LiveTail(self._api, self._poller, self._lock, self._buffer, self._clock)
             self._sessions.start()
@@ -120,9 +120,10 @@ class CloudWatchSource:
                 outcome = self._run(job)
                 with self._lock:
                     new = self._poller.done(job, outcome, self._clock())
+                    turn = self._buffer.turn() if new else None
                     self._lock.notify_all()
-                if new and not isinstance(job, LookUp):
-                    self._buffer.put(job.tail.group, new)
+                if turn is not None and not isinstance(job, LookUp):
+                    self._buffer.put(job.tail.group, new, turn)
         except BaseException as bug:  # noqa: BLE001 (raised where the source is read)
             self._bug = bug
             with self._lock:

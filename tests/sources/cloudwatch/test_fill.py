@@ -38,7 +38,7 @@ def test_windows_cover_each_millisecond_once_in_any_order_of_completion(
         covered.sort()
         assert covered[0][0] == since
         assert covered[-1][1] == until
-        assert all(end + 1 == start for (_, end), (start, _) in zip(covered[:-1], covered[1:], strict=True))
+        assert all(end + 1 == start for (_, end), (start, _) in pairwise(covered))
         assert parts == sorted(parts)
         assert parts[-1] == 1.0
 
