@@ -323,7 +323,7 @@ def moto() -> Iterator[str]:
 
 def test_moto_from_a_short_name_to_events(moto: str) -> None:
     api = CloudWatch(Connection(endpoint_url=moto))
-    (group,) = find_groups(api, "router")
+    (group,) = find_groups(api, "cs/Router")
     assert (group.name, group.arn) == ("/ecs/router", ARN)
     assert find_groups(api, ARN + ":*") == (group,)
     page = api.filter_events(group, start=0, end=None, stream_prefix="task/")
