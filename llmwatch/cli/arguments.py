@@ -171,12 +171,14 @@ def load_all(arguments: argparse.Namespace, *, whole_files: bool = False) -> Ite
         source = stack.enter_context(open_source(arguments, scope, follow=False)) if named else None
         store = stack.enter_context(open_store(arguments, whole_files=whole_files, source=source))
         if source is not None:
-            with progress_line() as progress:
-                load(source, store, progress)
+            with progress_line(source):
+                load(source, store)
         store.refresh()
         told = [state for state in (source.states() if source is not None else ()) if state.detail]
         for state in told:
             say(state.detail if state.name in state.detail else f"{state.name}: {state.detail}")
+        if arguments.group and not store.lines:
+            say("there was no event to read: is it the right group, --since, --stream and --filter-pattern?")
         if remark := _nothing_in_scope(store, scope):
             say(remark)
         yield Loaded(store, scope, failed=any(state.status == "error" for state in told))

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _MOST_TPS = 25
 """FilterLogEvents requests a second that the service grants at most, in us-east-1 (CloudWatch Logs quotas)."""
 
+_PATIENCE = 8
+"""Refusals in a row that are waited for before a command gives up."""
 _FOLLOWED_PAST = timedelta(hours=1)
 """What a follower shows of the past when nobody says how much."""
 _ROUNDING = timedelta(milliseconds=1)
@@ -65,6 +67,10 @@ def check_groups(arguments: argparse.Namespace) -> None:
     for name in ("stream", "filter_pattern", "endpoint_url", "profile", "region", "wait", "live"):
         if getattr(arguments, name, None) and not arguments.group:
             raise UsageError(f"--{name.replace('_', '-')} goes with --group: name a log group")
+    if getattr(arguments, "no_follow", False):
+        for name in ("wait", "live"):
+            if getattr(arguments, name):
+                raise UsageError(f"--{name} is for following: leave --no-follow out")
     for word in arguments.group:
         if not word.strip():
             raise UsageError("--group is empty: give the name of a log group, or a part of it")
@@ -103,7 +109,7 @@ def named_groups(arguments: argparse.Namespace, api: LogsApi) -> tuple[Group, ..
     """
     from llmwatch.sources.cloudwatch.names import find_groups
 
-    found = [group for word in arguments.group for group in find_groups(api, word)]
+    found = [group for word in arguments.group for group in find_groups(api, word, patience=_PATIENCE)]
     return tuple({group.identifier: group for group in found}.values())
 
 

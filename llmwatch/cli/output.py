@@ -7,12 +7,18 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from llmwatch.clean import clean
 from llmwatch.errors import UsageError
 
+if TYPE_CHECKING:
+    from llmwatch.query.snapshot import Counters
+
+_IN_TOTALS = ("unmetered", "unpriced")
 FORMATS = ("table", "json", "jsonl", "csv", "parquet")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _WIDEST_CELL = 60
@@ -24,6 +30,11 @@ def add_format_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_const", dest="format", const="json", help="the same as --format json"
     )
+
+
+def counters_json(counters: Counters) -> dict[str, int]:
+    """The counters, without those that a table's totals have."""
+    return {name: count for name, count in asdict(counters).items() if name not in _IN_TOTALS}
 
 
 def json_text(value: object) -> str:

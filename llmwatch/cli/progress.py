@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from llmwatch import units
+from llmwatch.clean import clean
 
 if TYPE_CHECKING:
     from llmwatch.sources.source import Source
@@ -19,31 +22,48 @@ _ERASE_LINE = "\r\033[K"
 
 
 @contextmanager
-def progress_line() -> Iterator[Callable[[Source], None] | None]:
-    """A function to call now and then; the line it writes is gone at the end. None without a terminal."""
+def progress_line(source: Source) -> Iterator[None]:
+    """Meanwhile a line says how far the source is read, or why it is not; it is gone at the end.
+
+    A thread writes it, since a service that does not answer brings nothing that could be counted. Without a terminal
+    there is none.
+    """
     if not sys.stderr.isatty():
-        yield None
+        yield
         return
-    began = shown = time.monotonic()
-
-    def show(source: Source) -> None:
-        nonlocal shown
-        now = time.monotonic()
-        if now - began < _SHOWN_AFTER_SECONDS or now - shown < _EVERY_SECONDS:
-            return
-        shown = now
-        states = source.states()
-        read, total = sum(state.bytes_read for state in states), sum(state.bytes_total for state in states)
-        filling = [state.feed.filling for state in states if state.feed and state.feed.filling is not None]
-        share = f" of {units.size(total)}" if total else ""
-        if filling:
-            share = f", {100 * sum(filling) / len(filling):.0f} % of the time asked for"
-        sys.stderr.write(f"{_ERASE_LINE}reading: {units.size(read)}{share}, {now - began:.0f} s")
-        sys.stderr.flush()
-
+    over = threading.Event()
+    thread = threading.Thread(target=_show, args=(source, over), name="progress", daemon=True)
+    thread.start()
     try:
-        yield show
+        yield
     finally:
-        if shown > began:
+        over.set()
+        thread.join()
+
+
+def _show(source: Source, over: threading.Event) -> None:
+    began = time.monotonic()
+    if over.wait(_SHOWN_AFTER_SECONDS):
+        return
+    while True:
+        width = shutil.get_terminal_size().columns - 1
+        line = clean(_words(source, time.monotonic() - began), width).text
+        sys.stderr.write(f"{_ERASE_LINE}{line}")
+        sys.stderr.flush()
+        if over.wait(_EVERY_SECONDS):
             sys.stderr.write(_ERASE_LINE)
             sys.stderr.flush()
+            return
+
+
+def _words(source: Source, seconds: float) -> str:
+    states = source.states()
+    read, total = sum(state.bytes_read for state in states), sum(state.bytes_total for state in states)
+    feeds = [state.feed for state in states if state.feed]
+    filling = [feed.filling for feed in feeds if feed.filling is not None]
+    trouble = next((state.detail for state in states if state.status == "error"), "")
+    if filling:
+        share = f", {100 * sum(filling) / len(filling):.0f} % of the time asked for"
+    else:
+        share = f" of {units.size(total)}" if total and not feeds else ""
+    return f"reading: {units.size(read)}{share}, {seconds:.0f} s{'; ' if trouble else ''}{trouble}"

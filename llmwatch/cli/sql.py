@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from llmwatch.cli.arguments import Loaded, add_source_arguments, add_store_arguments, load_all
-from llmwatch.cli.output import add_format_arguments, aligned, instant, json_text, write_rows
+from llmwatch.cli.output import add_format_arguments, aligned, counters_json, instant, json_text, write_rows
 from llmwatch.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Read, ask, print."""
-    from dataclasses import asdict
-
     from llmwatch.query.tables import count_all
 
     if arguments.sql is None and not arguments.describe:
@@ -44,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
             _refuse_namesakes(answer.columns)
         rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
         if arguments.format == "json":
-            counters = asdict(count_all(loaded.store, loaded.scope, now))
+            counters = counters_json(count_all(loaded.store, loaded.scope, now))
             print(json_text({"columns": list(answer.columns), "rows": rows, "counters": counters}))
         elif arguments.format == "table":
             cells = [[_cell(value) for value in row] for row in answer.rows]

@@ -6,8 +6,8 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from fnmatch import fnmatch
@@ -90,15 +90,16 @@ def follow_lines(
 ) -> int:
     """Write each event as it arrives; returns the exit code."""
     from llmwatch.cli.main import say
+    from llmwatch.sources.pump import gathered
 
     narrator, writer = _Narrator(), _Writer(store, scope, write, record)
     while True:
         ended = source.ended or not follow
-        for piece in source.read():
-            writer.take(piece)
+        for moment in gathered(source.read()):
+            writer.take(moment)
         if ended or source.ended:
-            for piece in source.finish():
-                writer.take(piece)
+            for moment in gathered(source.finish()):
+                writer.take(moment)
         narrator.tell(source.states())
         if ended or source.ended:
             break
@@ -123,6 +124,10 @@ class _Narrator:
         from llmwatch.cli.main import say
 
         self.failed = any(state.status == "error" for state in states)
+        names = {state.name for state in states}
+        for name in [name for name, (_, stopped) in self._told.items() if stopped and name not in names]:
+            del self._told[name]
+            say(f"{name} is there now.")
         for state in states:
             stopped = state.status in ("error", "waiting")
             told = state.detail if stopped or state.feed else ""
@@ -153,13 +158,14 @@ class _Writer:
         self._written = store.end_seq
         self._slices = 0
 
-    def take(self, piece: Slice) -> None:
-        """One slice more."""
+    def take(self, moment: Sequence[Slice]) -> None:
+        """The slices of a moment, or a part of them."""
         if self._record:
-            self._record(piece)
-        self._store.ingest(piece)
-        self._slices += 1
-        if not piece.more:
+            for piece in moment:
+                self._record(piece)
+        self._store.ingest(*moment)
+        self._slices += len(moment)
+        if not moment[-1].more:
             self._flush()
 
     def _flush(self) -> None:
@@ -229,20 +235,60 @@ def _recorder(path: Path | None) -> Iterator[Callable[[Slice], None] | None]:
     if path is None:
         yield None
         return
+    recording = _Recording(path)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    except OSError as error:
-        raise SourceError(f"cannot record to {path} ({error.strerror}): choose another file") from error
+        yield recording.write
+    finally:
+        recording.close()
 
-    def write(piece: Slice) -> None:
-        rest = memoryview(piece.data if piece.record is None else piece.record)
+
+class _Recording:
+    """A file that slices are appended to."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        except OSError as error:
+            raise SourceError(f"cannot record to {path} ({error.strerror}): choose another file") from error
+        self._path = path
+        self._begun: Slice | None = None
+        """A slice that was not written to its end."""
+        self._lines = b""
+        self._written = 0
+        """Of its lines, the bytes that are in the file."""
+
+    def write(self, piece: Slice) -> None:
+        """Append the lines of a slice. One that failed can be given again: only its rest is written then."""
+        if piece is not self._begun:
+            self._go_on()
+            self._begun = piece
+            self._lines, self._written = piece.data if piece.record is None else piece.record, 0
+        self._go_on()
+        self._begun, self._lines, self._written = None, b"", 0
+
+    def _go_on(self) -> None:
+        rest = memoryview(self._lines)[self._written :]
         try:
             while rest:
-                rest = rest[os.write(descriptor, rest) :]
+                count = os.write(self._descriptor, rest)
+                self._written += count
+                rest = rest[count:]
         except OSError as error:
-            raise SourceError(f"cannot record to {path} ({error.strerror}): free room there") from error
+            raise SourceError(f"cannot record to {self._path} ({error.strerror}): free room there") from error
 
-    try:
-        yield write
-    finally:
-        os.close(descriptor)
+    def close(self) -> None:
+        """Leave whole lines behind: those of a slice that failed are written now, or its torn line is taken out."""
+        try:
+            self._go_on()
+        except SourceError:
+            whole = self._lines.rfind(b"\n", 0, self._written) + 1
+            self._take_out(self._written - whole)
+        finally:
+            os.close(self._descriptor)
+
+    def _take_out(self, count: int) -> None:
+        """Remove the last bytes that were written, unless others have appended to the file, or it is a pipe."""
+        with suppress(OSError):
+            end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+            if end == os.fstat(self._descriptor).st_size:
+                os.ftruncate(self._descriptor, end - count)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from llmwatch import units
 from llmwatch.cli.arguments import Loaded, add_source_arguments, add_store_arguments, load_all
-from llmwatch.cli.output import add_format_arguments, aligned, instant, json_text, write_rows
+from llmwatch.cli.output import add_format_arguments, aligned, counters_json, instant, json_text, write_rows
 from llmwatch.errors import UsageError
 from llmwatch.query.columns import GROUPINGS, MEASURES
 
@@ -134,7 +133,7 @@ def finding(arguments: argparse.Namespace, table: Table) -> int:
 
 def _print(form: str, loaded: Loaded, table: Table, counters: Counters) -> None:
     if form == "json":
-        print(json_text(document(loaded.scope, table, asdict(counters))))
+        print(json_text(document(loaded.scope, table, counters_json(counters))))
     elif form == "table":
         print_table(table, counters)
     else:

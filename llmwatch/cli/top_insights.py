@@ -100,12 +100,12 @@ def _price_before(groups: Sequence[Group], scope: Scope, now: datetime) -> str:
     if any(group.stored_bytes is None for group in groups):
         return ""
     total = sum(group.stored_bytes or 0 for group in groups)
-    price = f"this costs at most {_about(scan_price(total))}: the groups hold {units.size(total)}"
+    held = f"the groups hold {units.size(total)}, which would cost {_about(scan_price(total))} to read"
     shares = [_share(group, scope, now) for group in groups]
-    if None in shares:
-        return price
+    if None in shares or all(share == 1 for share in shares):
+        return held
     part = sum((group.stored_bytes or 0) * (share or 0) for group, share in zip(groups, shares, strict=True))
-    return f"{price}; {_about(scan_price(part))} if all their days are alike"
+    return f"{held}; the time asked for {_about(scan_price(part))}, if all their days are alike"
 
 
 def _share(group: Group, scope: Scope, now: datetime) -> float | None:

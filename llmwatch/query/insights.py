@@ -21,7 +21,7 @@ from llmwatch.store.schema import TOKEN_COLUMNS
 LONG_ABOVE = (100_000, 200_000, 272_000)
 """Tokens of input above which a call of some model costs more: all there are in the price tables."""
 
-LATENCY_PERCENTILES = (0, 10, 25, 50, 75, 90, 95, 99, 100)
+LATENCY_PERCENTILES = (0, 25, 50, 75, 90, 95, 99, 100)
 """What is asked of the latencies of each row, so that rows can be put together."""
 
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -173,7 +173,11 @@ def _calls(query: CallsQuery, mapping: InsightsMapping) -> dict[str, str]:
         "call_user": f"sortsLast({columns['user']})",
         "call_model_first": f"sortsFirst({columns['model']})",
         "call_model": f"sortsLast({columns['model']})",
-        **({"call_source": "sortsFirst(@log)"} if "source" in query.by else {}),
+        **(
+            {"call_source": 'sortsFirst(concat(substr(@log, 13), "/", @logStream))'}
+            if "source" in query.by
+            else {}
+        ),
         **{f"call_{kind}s": f"sum(line_is_{kind})" for kind in _KINDS},
         "call_chat": _count(columns["chat"]),
         "call_answered": _count(f"line_is_usage = 1 and {status} < 400"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from llmwatch.query.rates import RateWindow, kpis, rate_window
 from llmwatch.query.scope import Scope, aware
 from llmwatch.query.snapshot import Counters, Snapshot, SnapshotRequest
 from llmwatch.query.tables import count_all, group_calls
+from llmwatch.sources.pump import gathered
 from llmwatch.sources.source import Source, SourceState
 from llmwatch.store.slice import Slice
 from llmwatch.store.store import Store
@@ -56,8 +58,13 @@ class Monitor:
         self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
         self._was_live = False
         self._version = 0
-        self._held: list[Slice] = []
+        self._moments: Iterator[tuple[Slice, ...]] | None = None
+        self._held: tuple[Slice, ...] = ()
+        """Given by the source, and not in the store yet."""
+        self._unrecorded: deque[Slice] = deque()
+        """In the store, and not recorded yet."""
         self._fared: list[tuple[str, str, str]] = []
+        self._counters = Counters()
         self._delivered = float("-inf")
 
     def start(self, deliver: Callable[[Snapshot], None]) -> None:
@@ -87,47 +94,61 @@ class Monitor:
 
     def _run(self) -> None:
         next_tick = time.monotonic()
-        pieces: Iterator[Slice] | None = None
         while not self._stopped.is_set():
             try:
-                pieces, busy = self._read_some(
-                    pieces, until=max(next_tick, time.monotonic() + _READING_SECONDS)
-                )
+                busy = self._read_some(until=max(next_tick, time.monotonic() + _READING_SECONDS))
                 now = time.monotonic()
                 if self._asked.is_set() or now >= next_tick:
                     next_tick = now + self._tick()
             except Exception as error:  # noqa: BLE001 (shown on screen; the next tick tries again)
+                self._asked.clear()  # else what keeps failing would be tried without a rest
                 if self._stopped.is_set():
                     return
-                pieces, busy, next_tick = None, False, time.monotonic() + _IDLE_TICK_SECONDS
+                busy, next_tick = False, time.monotonic() + _IDLE_TICK_SECONDS
                 self._deliver_failure(error)
             if not busy:
                 self._asked.wait(max(0.0, next_tick - time.monotonic()))
 
-    def _read_some(self, pieces: Iterator[Slice] | None, until: float) -> tuple[Iterator[Slice] | None, bool]:
-        """Ingest until the tick is due. Returns the iterator to go on with, and whether there is more now."""
-        self._retry()
-        pieces = pieces or self._source.read()
-        for piece in pieces:
-            self._take(piece)
+    def _read_some(self, until: float) -> bool:
+        """Ingest until the tick is due. Returns whether there is more now."""
+        self._settle()
+        while moment := self._next_moment():
+            self._held = moment
+            self._settle()
             if time.monotonic() >= until or self._stopped.is_set():
-                return pieces, True
+                return True
+        return False
+
+    def _next_moment(self) -> tuple[Slice, ...]:
+        """What the source gives next; empty when it has given all there is now.
+
+        Its iterator is kept until it has ended, whatever else fails: the source does not give anything twice.
+        """
+        self._moments = self._moments or gathered(self._all_now())
+        try:
+            moment = next(self._moments, ())
+        except BaseException:
+            self._moments = None
+            raise
+        if not moment:
+            self._moments = None
+        return moment
+
+    def _all_now(self) -> Iterator[Slice]:
+        yield from self._source.read()
         if self._source.ended:
-            for piece in self._source.finish():
-                self._take(piece)
-        return None, False
+            yield from self._source.finish()
 
-    def _take(self, piece: Slice) -> None:
-        """Ingest and record; what failed is kept, for the source does not give it again."""
-        self._held.append(piece)
-        self._retry()
-
-    def _retry(self) -> None:
-        while self._held:
-            self._store.ingest(self._held[0])
-            piece = self._held.pop(0)
+    def _settle(self) -> None:
+        """Ingest what the source gave, and record it; what fails is tried again before anything else is read."""
+        if self._held:
+            self._store.ingest(*self._held)
             if self._record:
-                self._record(piece)
+                self._unrecorded.extend(self._held)
+            self._held = ()
+        while self._record and self._unrecorded:
+            self._record(self._unrecorded[0])
+            self._unrecorded.popleft()
 
     def _tick(self) -> float:
         """Fold and deliver, if there is a reason to. Returns how long to rest before the next."""
@@ -154,14 +175,15 @@ class Monitor:
         newest = aware(rows[0][0])
         sources = self._source.states()
         feeds = [source.feed for source in sources if source.feed is not None]
+        self._counters = replace(
+            count_all(store, scope, now),
+            late=sum(feed.late for feed in feeds),
+            sampled=sum(feed.sampled for feed in feeds),
+        )
         return Snapshot(
             version=self._version,
             now=now,
-            counters=replace(
-                count_all(store, scope, now),
-                late=sum(feed.late for feed in feeds),
-                sampled=sum(feed.sampled for feed in feeds),
-            ),
+            counters=self._counters,
             sources=sources,
             lag_seconds=None if newest is None else (now - newest).total_seconds(),
             kpis=kpis(store, scope, window, now) if "kpis" in panes else None,
@@ -214,7 +236,7 @@ class Monitor:
         snapshot = Snapshot(
             version=self._version,
             now=self._clock(),
-            counters=Counters(lines=self._store.lines),
+            counters=replace(self._counters, lines=self._store.lines),
             sources=(*self._source.states(), state),
             lag_seconds=None,
             kpis=None,

@@ -89,6 +89,9 @@ class Counters:
     late: int = 0
     """Of all log groups, as in `Feed`; files have none. So for `sampled`."""
     sampled: int = 0
+    unmetered: int = 0
+    """Of `calls`, as in `Usage`. So for `unpriced`."""
+    unpriced: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,19 +85,24 @@ def count_all(store: Store, scope: Scope, now: datetime | None = None) -> Counte
         str(reason): _whole(count)
         for reason, count in store.query("SELECT reason, count(*) FROM rejected_lines GROUP BY reason").rows
     }
-    calls = store.query(
-        f"SELECT count(*) FILTER (reached_model), count(*) FILTER (NOT reached_model) FROM calls WHERE {condition}",
+    # Of no rows count_if is NULL; it takes half the time of count(*) FILTER.
+    counted = store.query(
+        "SELECT count_if(reached_model), count(*), count_if(reached_model AND unmetered), "
+        f"count_if(reached_model AND unpriced) FROM calls WHERE {condition}",
         parameters,
         now=now,
     ).rows[0]
+    calls, requests, unmetered, unpriced = (_whole(count or 0) for count in counted)
     malformed, unrecognised = rejected.get("malformed", 0), rejected.get("unrecognised", 0)
     return Counters(
         lines=store.lines,
         events=store.lines - malformed - unrecognised,
-        calls=_whole(calls[0]),
-        other_requests=_whole(calls[1]),
+        calls=calls,
+        other_requests=requests - calls,
         malformed=malformed,
         unrecognised=unrecognised,
+        unmetered=unmetered,
+        unpriced=unpriced,
     )
 
 

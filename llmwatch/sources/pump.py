@@ -17,19 +17,48 @@ _PACKED = (".gz", ".zst")
 _UNPACKED = 10
 """How many times larger a log is than its archive: a gateway's lines are much alike."""
 
+_MOST_BYTES = 16 << 20
+_MOST_SLICES = 5_000
+"""Of slices that are taken at once."""
+
 _LAST_WAIT_SECONDS = 2
 """For a thread that nobody needs any more; it may be waiting for standard input."""
 
 
-def load(source: Source, store: Store, progress: Callable[[Source], None] | None = None) -> None:
-    """Read a source to its end, and fold. `progress` is called now and then."""
+def load(source: Source, store: Store) -> None:
+    """Read a source to its end, and fold."""
     if isinstance(source, OffersFiles):
         source.offer(store.take_file)
-    for ready in read_ahead((store.prepare(piece) for piece in _whole(source)), source.close):
+    moments = (store.prepare(*moment) for moment in gathered(_whole(source)))
+    for ready in read_ahead(moments, source.close):
         store.take(ready)
-        if progress:
-            progress(source)
     store.refresh()
+
+
+def gathered(slices: Iterator[Slice]) -> Iterator[tuple[Slice, ...]]:
+    """The same slices by moment, so that a store takes those of each at once.
+
+    A moment with much in it comes in parts, whose last slices say that there is more. It is never held back: where
+    `slices` raises, what came before comes first.
+    """
+    moment: list[Slice] = []
+    size = 0
+    try:
+        for piece in slices:
+            if moment and size + len(piece.data) > _MOST_BYTES:
+                yield tuple(moment)
+                moment, size = [], 0
+            moment.append(piece)
+            size += len(piece.data)
+            if not piece.more or len(moment) == _MOST_SLICES:
+                yield tuple(moment)
+                moment, size = [], 0
+    except Exception:
+        if moment:
+            yield tuple(moment)
+        raise
+    if moment:
+        yield tuple(moment)
 
 
 def expected_bytes(source: Source) -> int | None:

@@ -31,8 +31,8 @@ class Feed:
     """Updates of Live Tail in which the service left events out. Reading the group brings them later."""
     live: bool = False
     """Whether Live Tail is on now."""
-    gap: str = ""
-    """A time of which events may be missing for good, and why; else empty."""
+    stalled: str = ""
+    """Since when nothing could be read, as words; else empty. What came since is read when it goes on."""
     filling: float | None = None
     """Which part of the past that was asked for is read, 0 to 1; None when all is."""
 
@@ -51,7 +51,9 @@ class SourceState:
     bytes_read: int = 0
     bytes_total: int = 0
     feed: Feed | None = None
-    """Of a log group."""
+    """Of a log group that was found."""
+    group: bool = False
+    """Whether it is a log group, or a name for some."""
 
 
 @runtime_checkable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from llmwatch.dialects.dialect import CANONICAL_COLUMNS, Dialect, quoted
 from llmwatch.dialects.registry import DIALECTS
 from llmwatch.store.lenient import BOM, repair
+from llmwatch.store.resume import Count, Place
 from llmwatch.store.slice import WholeFile
 
 if TYPE_CHECKING:
@@ -71,43 +73,65 @@ class Ingest:
         readable = _BLANK_LINES.sub(_STANDS_FOR_BLANK, data) if blank else data
         return Prepared(data, self._scratch.put(readable, name))
 
-    def write(self, prepared: Prepared, *, slice_id: int, stream_id: int, first_seq: int) -> tuple[int, int]:
-        """Append lines, the first of them as `first_seq`. How many rows, and how many not blank."""
-        data, files = prepared.data, prepared.files
-        dialect = DIALECTS[0]
-        insert = f"INSERT INTO lines SELECT {slice_id}, {stream_id}, * FROM "
-        self._read(insert, files, dialect)
-        rows = self._row_count() - first_seq
+    def write(self, prepared: Prepared, places: Sequence[Place]) -> list[Count]:
+        """Append the lines of slices that follow each other. The count of each."""
+        first_seq = places[0].first_seq
+        self._read(_insert(places[0]), prepared.files, DIALECTS[0])
+        if len(places) > 1:
+            self._divide(places)
+        starts = [place.first_seq for place in places]
+        ends = [*starts[1:], self._row_count()]
         bad = self._bad_rows(first_seq)
-        if not bad:
-            return rows, rows
-        all_lines = data.split(b"\n")
+        all_lines = prepared.data.split(b"\n") if bad else []
         blank = self._second_chance([(seq, all_lines[seq - first_seq]) for seq in bad])
-        return rows, rows - blank
+        return [
+            Count(end - start, end - start - (bisect_left(blank, end) - bisect_left(blank, start)))
+            for start, end in zip(starts, ends, strict=True)
+        ]
 
-    def write_file(
-        self, file: WholeFile, *, slice_id: int, stream_id: int, first_seq: int
-    ) -> tuple[int, int | None]:
-        """Append all lines of a file that the reader sees; it does not see blank ones. The same counts as `write`.
+    def _divide(self, places: Sequence[Place]) -> None:
+        """Give the rows from the first place on, which are all in its slice, to the slices they are of.
 
-        The second is None where `write` must do it instead: the reader cannot cope with the file, or it changed
-        meanwhile. Rows that were appended then have become blank lines.
+        It takes 3 ms for 100 slices of 20 lines and 11 ms for 3,000. To number rows while they are inserted takes no
+        less (measured), and this leaves the insert the same for one slice and for many.
+        """
+        first_seq = places[0].first_seq
+        self._connection.execute(
+            """UPDATE lines SET slice_id = o.slice_id, stream_id = o.stream_id
+            FROM (SELECT l.rowid AS seq, p.slice_id, p.stream_id
+                FROM lines l ASOF JOIN (SELECT unnest(?::BIGINT[]) AS first_seq, unnest(?::INTEGER[]) AS slice_id,
+                    unnest(?::INTEGER[]) AS stream_id) p ON l.rowid >= p.first_seq
+                WHERE l.rowid >= ?) o
+            WHERE lines.rowid >= ? AND lines.rowid = o.seq""",
+            [
+                [place.first_seq for place in places],
+                [place.slice_id for place in places],
+                [place.stream_id for place in places],
+                first_seq,
+                first_seq,
+            ],
+        )
+
+    def write_file(self, file: WholeFile, place: Place) -> Count | None:
+        """Append all lines of a file that the reader sees; it does not see blank ones.
+
+        None where `write` must do it instead: the reader cannot cope with the file, or it changed meanwhile. Rows
+        that were appended have to be taken back then.
         """
         import duckdb
 
-        insert = f"INSERT INTO lines SELECT {slice_id}, {stream_id}, * FROM "
+        first_seq = place.first_seq
         try:
-            self._read(insert, [file.path], DIALECTS[0])
+            self._read(_insert(place), [file.path], DIALECTS[0])
         except duckdb.InvalidInputException:
-            return 0, None
+            return None
         rows = self._row_count() - first_seq
         bad = self._bad_rows(first_seq)
         lines = _lines_of_file(file.path, {seq - first_seq for seq in bad}) if bad else {}
         if len(lines) != len(bad) or not file.unchanged():
-            self.take_back(first_seq)
-            return rows, None
+            return None
         blank = self._second_chance([(first_seq + row, line) for row, line in lines.items()])
-        return rows, rows - blank
+        return Count(rows, rows - len(blank))
 
     def take_back(self, first_seq: int) -> int:
         """Make blank lines of rows that a failed `write` left. Returns the sequence number that is next."""
@@ -142,15 +166,18 @@ class Ingest:
         row = self._connection.execute("SELECT count(*) FROM lines").fetchone()
         return int(row[0]) if row else 0
 
-    def _second_chance(self, not_understood: Sequence[tuple[int, bytes]]) -> int:
-        """Look again at lines that were not understood. Returns how many of them are only blank."""
+    def _second_chance(self, not_understood: Sequence[tuple[int, bytes]]) -> list[int]:
+        """Look again at lines that were not understood. Returns those of them that are only blank."""
+        blank = [seq for seq, line in not_understood if not line.removeprefix(BOM).strip()]
+        if len(blank) == len(not_understood):
+            return blank
         not_blank = [(seq, line) for seq, line in not_understood if line.removeprefix(BOM).strip()]
         repaired = [(seq, line, repair(line)) for seq, line in not_blank]
         objects = [(seq, line, value) for seq, line, value in repaired if value is not None]
         known = self._offer([(seq, value) for seq, _, value in objects])
         self._reject("malformed", ((seq, line) for seq, line, value in repaired if value is None))
         self._reject("unrecognised", ((seq, line) for seq, line, _ in objects if seq not in known))
-        return len(not_understood) - len(not_blank)
+        return blank
 
     def _offer(self, objects: Sequence[tuple[int, bytes]]) -> frozenset[int]:
         """Let each dialect in turn have the repaired lines nobody knew. Returns those that were understood."""
@@ -189,6 +216,10 @@ class Ingest:
                 f"INSERT INTO rejected_lines VALUES {', '.join(['(?, ?, ?)'] * len(batch))}",
                 parameters,
             )
+
+
+def _insert(place: Place) -> str:
+    return f"INSERT INTO lines SELECT {place.slice_id}, {place.stream_id}, * FROM "
 
 
 def _lines_of_file(path: str, wanted: set[int]) -> dict[int, bytes]:

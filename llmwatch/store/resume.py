@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from llmwatch.store.slice import Slice, WholeFile
 
@@ -13,6 +14,13 @@ if TYPE_CHECKING:
 
 
 _HEAD_BYTES = 1 << 16
+
+
+class Count(NamedTuple):
+    """What became of a slice: each line is a row, also a blank one."""
+
+    rows: int
+    not_blank: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +59,18 @@ class Resume:
         }
         self._heads: dict[str, str] = {}
 
-    def place(self, piece: Slice, first_seq: int) -> Place | None:
-        """The part of the slice that is new; None if all of it is known."""
+    def place(self, pieces: Sequence[Slice], first_seq: int) -> list[Place]:
+        """The parts of the slices that are new, one after the other; none of a slice that is known."""
+        self._number_streams([piece.stream for piece in pieces])
+        places: list[Place] = []
+        for piece in pieces:
+            place = self._place(piece, first_seq)
+            if place is not None:
+                places.append(place)
+                first_seq += place.data.count(b"\n")
+        return places
+
+    def _place(self, piece: Slice, first_seq: int) -> Place | None:
         if piece.first_line == 1:
             self._heads[piece.source] = _head(piece.data)
         head = self._heads.get(piece.source, "")
@@ -64,40 +82,49 @@ class Resume:
         if not data:
             return None
         place = Place(
-            self._next_slice, self._stream(piece.stream), piece.source, first_line, first_seq, head, data
+            self._next_slice, self._streams[piece.stream], piece.source, first_line, first_seq, head, data
         )
         self._next_slice += 1
         return place
 
     def place_file(self, file: WholeFile, first_seq: int) -> Place:
         """The place of a whole file that is new."""
-        place = Place(self._next_slice, self._stream(file.stream), file.source, 1, first_seq, "", b"")
+        self._number_streams([file.stream])
+        place = Place(self._next_slice, self._streams[file.stream], file.source, 1, first_seq, "", b"")
         self._next_slice += 1
         return place
 
-    def note(self, place: Place, rows: int, not_blank: int) -> None:
-        """Record a slice that is in the store now."""
-        self._connection.execute(
-            "INSERT INTO slices VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [
+    def note(self, places: Sequence[Place], counts: Sequence[Count]) -> None:
+        """Record slices that are in the store now."""
+        rows = [
+            (
                 place.slice_id,
                 place.source,
                 place.stream_id,
                 place.first_line,
                 place.first_seq,
-                rows,
-                not_blank,
+                count.rows,
+                count.not_blank,
                 place.head,
-            ],
+            )
+            for place, count in zip(places, counts, strict=True)
+        ]
+        columns = ["INTEGER", "VARCHAR", "INTEGER", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "VARCHAR"]
+        values = ", ".join(f"unnest(?::{kind}[])" for kind in columns)
+        self._connection.execute(
+            f"INSERT INTO slices SELECT {values}", [list(column) for column in zip(*rows, strict=True)]
         )
 
-    def _stream(self, name: str) -> int:
-        if name not in self._streams:
-            self._streams[name] = len(self._streams)
-            self._connection.execute(
-                "INSERT INTO streams VALUES (?, ?, NULL, NULL)", [self._streams[name], name]
-            )
-        return self._streams[name]
+    def _number_streams(self, names: Iterable[str]) -> None:
+        new = [name for name in dict.fromkeys(names) if name not in self._streams]
+        if not new:
+            return
+        numbers = range(len(self._streams), len(self._streams) + len(new))
+        self._connection.execute(
+            "INSERT INTO streams SELECT unnest(?::INTEGER[]), unnest(?::VARCHAR[]), NULL, NULL",
+            [list(numbers), new],
+        )
+        self._streams.update(zip(new, numbers, strict=True))
 
 
 def _head(data: bytes) -> str:

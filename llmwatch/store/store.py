@@ -17,7 +17,7 @@ from llmwatch.store.fold import Fold
 from llmwatch.store.ingest import Ingest, Prepared
 from llmwatch.store.prices import PriceTable
 from llmwatch.store.raw import RawLines
-from llmwatch.store.resume import Place, Resume
+from llmwatch.store.resume import Count, Place, Resume
 from llmwatch.store.schema import DERIVED_AGAIN, TABLES, VIEWS
 from llmwatch.store.scratch import Scratch
 from llmwatch.store.slice import Slice, WholeFile
@@ -53,10 +53,10 @@ class StoreSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class PreparedSlice:
-    """A slice whose lines are where the reader finds them."""
+class PreparedSlices:
+    """Slices whose lines are where the reader finds them."""
 
-    piece: Slice
+    pieces: tuple[Slice, ...]
     lines: Prepared
 
 
@@ -88,6 +88,7 @@ class Store:
             raise
         self._end_seq = self._integer("SELECT count(*) FROM lines")
         self._folded_seq = 0
+        self._failed = False
         self._compacted_seq = self._end_seq
         self._lines = self._integer("SELECT coalesce(sum(lines), 0) FROM slices")
 
@@ -101,37 +102,52 @@ class Store:
         """How many lines that were not blank have been read."""
         return self._lines
 
-    def prepare(self, piece: Slice) -> PreparedSlice:
-        """The first half of `ingest`, for a thread that reads ahead: at most two slices ahead of `take`."""
-        return PreparedSlice(piece, self._ingest.prepare(piece.data))
+    def prepare(self, *pieces: Slice) -> PreparedSlices:
+        """The first half of `ingest`, for a thread that reads ahead: at most two calls ahead of `take`."""
+        return PreparedSlices(pieces, self._ingest.prepare(b"".join(piece.data for piece in pieces)))
 
-    def ingest(self, piece: Slice) -> None:
-        """Take the lines of a slice. They are events at once, and part of their calls after `refresh`."""
-        self.take(self.prepare(piece))
+    def ingest(self, *pieces: Slice) -> None:
+        """Take the lines of slices. They are events at once, and part of their calls after `refresh`.
 
-    def take(self, ready: PreparedSlice) -> None:
+        A call costs 10 ms, whatever the number of slices. One that fails has taken none of them.
+        """
+        self.take(self.prepare(*pieces))
+
+    def take(self, ready: PreparedSlices) -> None:
         """The second half of `ingest`."""
         with self._errors():
-            place = self._resume.place(ready.piece, self._end_seq)
-            if place is None:
+            self._take_back()
+            places = self._resume.place(ready.pieces, self._end_seq)
+            if not places:
                 return
-            if self._raw:
-                self._raw.append(place.data, self._end_seq)
-            whole = len(place.data) == len(ready.piece.data)
-            lines = ready.lines if whole else self._ingest.prepare_again(place.data)
-            try:
-                rows, not_blank = self._ingest.write(
-                    lines, slice_id=place.slice_id, stream_id=place.stream_id, first_seq=self._end_seq
-                )
-                self._note(place, rows, not_blank)
-            except BaseException:
-                self._end_seq = self._ingest.take_back(self._end_seq)
-                raise
+            whole = sum(len(place.data) for place in places) == len(ready.lines.data)
+            new = ready.lines.data if whole else b"".join(place.data for place in places)
+            lines = ready.lines if whole else self._ingest.prepare_again(new)
+            with self._all_or_nothing():
+                counts = self._ingest.write(lines, places)
+                if self._raw:
+                    self._raw.append(new, self._end_seq)
+                self._note(places, counts)
 
-    def _note(self, place: Place, rows: int, not_blank: int) -> None:
-        self._resume.note(place, rows, not_blank)
-        self._end_seq += rows
-        self._lines += not_blank
+    def _note(self, places: Sequence[Place], counts: Sequence[Count]) -> None:
+        self._resume.note(places, counts)
+        self._end_seq += sum(count.rows for count in counts)
+        self._lines += sum(count.not_blank for count in counts)
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._failed = True
+            self._take_back()
+            raise
+
+    def _take_back(self) -> None:
+        """Undo a failed `take`. What made it fail, a full disk say, may forbid that too until the next."""
+        if self._failed:
+            self._end_seq = self._ingest.take_back(self._end_seq)
+            self._failed = False
 
     def take_file(self, file: WholeFile) -> bool:
         """Take all lines of a file from where it lies. False, and nothing taken, where that cannot be done exactly.
@@ -141,12 +157,15 @@ class Store:
         if not self.settings.whole_files or self.settings.database or self._raw:
             return False
         with self._errors():
+            self._take_back()
             place = self._resume.place_file(file, self._end_seq)
-            rows, not_blank = self._ingest.write_file(
-                file, slice_id=place.slice_id, stream_id=place.stream_id, first_seq=self._end_seq
-            )
-            self._note(place, rows, not_blank or 0)
-            return not_blank is not None
+            with self._all_or_nothing():
+                count = self._ingest.write_file(file, place)
+                if count is not None:
+                    self._note([place], [count])
+            self._failed = count is None
+            self._take_back()
+            return count is not None
 
     def refresh(self) -> bool:
         """Fold what came since the last time. False if nothing had."""

@@ -31,6 +31,8 @@ class Action:
     in_palette: bool = True
     priority: bool = False
     """Comes before whatever has the focus."""
+    panes: tuple[str, ...] = ("users", "models", "events", "sources")
+    """Where it does something; the footer has it only there."""
 
     @property
     def hint_keys(self) -> str:
@@ -44,6 +46,8 @@ class Action:
 
 
 MOVE, LOOK, STREAM, PROGRAM = "Move", "Look closer", "Events", "Program"
+
+_TABLES = ("users", "models")
 
 ACTIONS = (
     Action("pane-users", "1", "pane('users')", "Show the users", MOVE, "monitor"),
@@ -88,10 +92,17 @@ ACTIONS = (
         "right", "right,l", "step_pane(1)", "To the next pane", MOVE, "monitor", "", "→ / l", in_palette=False
     ),
     Action(
-        "sort-next", "s", "sort(1)", "Sort by the next column (or click a heading)", LOOK, "monitor", "sort"
+        "sort-next",
+        "s",
+        "sort(1)",
+        "Sort by the next column (or click a heading)",
+        LOOK,
+        "monitor",
+        "sort",
+        panes=_TABLES,
     ),
     Action("sort-previous", "S", "sort(-1)", "Sort by the column before", LOOK, "monitor"),
-    Action("reverse", "r", "reverse", "Reverse the order", LOOK, "monitor", "reverse"),
+    Action("reverse", "r", "reverse", "Reverse the order", LOOK, "monitor", "reverse", panes=_TABLES),
     Action(
         "detail",
         "enter",
@@ -100,6 +111,7 @@ ACTIONS = (
         LOOK,
         "table",
         "open",
+        panes=(*_TABLES, "events"),
         in_palette=False,
     ),
     Action(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from llmwatch import units
 from llmwatch.clean import Clean, literal
-from llmwatch.sources.source import SourceState, SourceStatus
+from llmwatch.sources.source import Feed, SourceState, SourceStatus
 from llmwatch.tui.widgets.column import Tone
 
 LATE_LAG_SECONDS = 60.0
@@ -34,21 +34,24 @@ class Feeds:
     sources: int
     failing: bool
     lag_seconds: float | None
+    """Of those that are not stalled."""
     events_per_second: float | None
     late: int
     late_seconds: float
     throttled: int
     sampled: int
-    gap: bool
+    stalled: bool
+    stalled_seconds: float | None
+    """How long nothing could be read, of the group that has waited the longest."""
     filling: float | None
     """Which part of the past is read, of the group that has read least; None when all is."""
 
 
 def together(sources: tuple[SourceState, ...]) -> Feeds | None:
-    """What all feeds come to; None when no source has one."""
-    feeds = [source.feed for source in sources if source.feed is not None]
-    if not feeds:
+    """What all feeds come to; None when no source is a log group."""
+    if not any(source.group for source in sources):
         return None
+    feeds = [source.feed for source in sources if source.feed is not None]
     open_feeds = [source.feed for source in sources if source.feed is not None and source.status != "ended"]
     rates = [feed.events_per_second for feed in open_feeds if feed.events_per_second is not None]
     parts = [feed.filling for feed in feeds if feed.filling is not None]
@@ -56,17 +59,20 @@ def together(sources: tuple[SourceState, ...]) -> Feeds | None:
         working=sum(source.status not in {"error", "waiting"} for source in sources),
         sources=len(sources),
         failing=any(source.status == "error" for source in sources),
-        lag_seconds=max(
-            (feed.lag_seconds for feed in open_feeds if feed.lag_seconds is not None), default=None
-        ),
+        lag_seconds=_longest(feed for feed in open_feeds if not feed.stalled),
         events_per_second=sum(rates) if rates else None,
         late=sum(feed.late for feed in feeds),
-        late_seconds=max(feed.late_seconds for feed in feeds),
+        late_seconds=max((feed.late_seconds for feed in feeds), default=0.0),
         throttled=sum(feed.throttled for feed in feeds),
         sampled=sum(feed.sampled for feed in feeds),
-        gap=any(feed.gap for feed in feeds),
+        stalled=any(feed.stalled for feed in open_feeds),
+        stalled_seconds=_longest(feed for feed in open_feeds if feed.stalled),
         filling=min(parts, default=None),
     )
+
+
+def _longest(feeds: Iterable[Feed]) -> float | None:
+    return max((feed.lag_seconds for feed in feeds if feed.lag_seconds is not None), default=None)
 
 
 def overall(sources: tuple[SourceState, ...]) -> SourceStatus:
@@ -94,13 +100,12 @@ def part(done: float) -> str:
 
 
 def rank(source: SourceState) -> int:
-    """How much somebody is needed: 0 cannot be read, 6 all is well."""
+    """How much somebody is needed: 0 cannot be read, 5 all is well."""
     feed = source.feed
     signs = (
         source.status == "error",
-        feed is not None and bool(feed.gap),
         source.status == "waiting",
-        bool(source.detail),
+        bool(complaint(source)),
         feed is not None and (feed.lag_seconds or 0.0) >= LATE_LAG_SECONDS and source.status != "ended",
         feed is not None and bool(feed.throttled or feed.sampled),
     )
@@ -114,11 +119,21 @@ def by_trouble(sources: Iterable[SourceState]) -> list[SourceState]:
 
 def complaint(source: SourceState) -> str:
     """What is wrong, as raw text: a sentence with the remedy where there is one. Empty when nothing is."""
-    gap = source.feed.gap if source.feed else ""
     unread = "cannot be read" if source.status == "error" else ""
-    return source.detail or (f"gap: {gap}" if gap else unread)
+    return source.detail or standstill(source) or unread
+
+
+def standstill(source: SourceState) -> str:
+    """Since when a log group stands still, as raw text, which says that nothing is lost. Empty if it does not."""
+    stalled = source.feed.stalled if source.feed else ""
+    return f"stalled: {stalled}; what came since is read when it goes on" if stalled else ""
+
+
+def is_sought(source: SourceState) -> bool:
+    """Whether it is a name of log groups that the service was asked for, and has not answered yet."""
+    return source.group and source.feed is None and source.status == "waiting" and not source.detail
 
 
 def severity(source: SourceState) -> Tone:
-    """Red for what cannot be read or may be lost, amber for what may pass."""
-    return "error" if rank(source) <= 1 else "warning"
+    """Red for what cannot be read, amber for what may pass."""
+    return "error" if source.status == "error" else "warning"

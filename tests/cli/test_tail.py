@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import queue
@@ -12,17 +13,21 @@ import subprocess
 import threading
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from llmwatch.cli.tail import _recorder
+from llmwatch.errors import SourceError
+from llmwatch.store.slice import Slice
 from tests.cli.running import SAMPLE, Ran, here, outside, process
 from tests.cli.traffic import LINES_OF_A_CALL, call
 from tests.oracle.hostile import corpus, started
 
 PATIENCE = 15.0
+WRITE = os.write
 LONG = [
     started(user_email="1 MB " + "m" * 1_000_000),
     started(user_agent="\x1b]52;c;" + "Y" * 1_000_000 + "\x07"),
@@ -123,6 +128,73 @@ def test_a_recording_is_the_bytes_that_came_and_the_owners_alone(tmp_path: Path,
     assert record.read_bytes() == hostile.read_bytes()
     here("tail", SAMPLE, "--no-follow", "--json", "--record", record)
     assert record.read_bytes() == hostile.read_bytes() + SAMPLE.read_bytes()
+
+
+def test_a_recording_that_failed_ends_with_a_whole_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk takes a part of each write, and then nothing."""
+    log, record = tmp_path / "log.jsonl", tmp_path / "recorded.jsonl"
+    record.write_bytes(b"an older line\n")
+    log.write_bytes(call("a@example.com", "r-0") + call("a@example.com", "r-1"))
+    room = len(call("a@example.com", "r-0")) + 100
+    monkeypatch.setattr(os, "write", full_after(room))
+    ran = here("tail", log, "--no-follow", "--plain", "--record", record)
+    assert ran.code == SourceError.exit_code
+    assert f"cannot record to {record}" in ran.narration
+    kept = record.read_bytes().removeprefix(b"an older line\n")
+    assert log.read_bytes().startswith(kept)
+    assert kept.endswith(b"\n")
+    assert room - max(map(len, log.read_bytes().splitlines())) < len(kept) <= room
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_a_recording_goes_on_in_the_middle_of_a_line(
+    again: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever gives the failed slice again, goes on with the next, or ends."""
+    path = tmp_path / "recorded.jsonl"
+    pieces = [Slice("log", "log", 1, b"one\n"), Slice("log", "log", 2, b"", record=b"two\nthree\n")]
+    with _recorder(path) as record:
+        assert record
+        record(pieces[0])
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", full_after(6))
+            with pytest.raises(SourceError, match="free room"):
+                record(pieces[1])
+        assert path.read_bytes() == b"one\ntwo\nth"
+        if again:
+            record(pieces[1])
+            record(pieces[0])
+    assert path.read_bytes() == b"one\ntwo\nthree\n" + b"one\n" * again
+
+
+def test_what_others_appended_to_a_recording_is_never_taken_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "recorded.jsonl"
+    monkeypatch.setattr(os, "write", full_after(6))
+    with _recorder(path) as record:
+        assert record
+        with pytest.raises(SourceError):
+            record(Slice("log", "log", 1, b"one\ntwo\n"))
+        append(path, b"\nanother's\n")
+    assert path.read_bytes() == b"one\ntw\nanother's\n"
+
+
+def full_after(room: int) -> Callable[[int, memoryview], int]:
+    """`os.write` to a disk with so much room, at most 50 bytes a time."""
+    left = room
+
+    def write(descriptor: int, data: memoryview) -> int:
+        nonlocal left
+        if not left:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        count = WRITE(descriptor, data[: min(50, left)])
+        left -= count
+        return count
+
+    return write
 
 
 @pytest.mark.parametrize("form", ["--plain", "--json"])

@@ -148,9 +148,9 @@ def test_the_query_is_of_the_scope_and_a_quarter_of_an_hour_around_it(service: S
 @pytest.mark.parametrize(
     ("stored", "created", "words"),
     [
-        (10**12, None, "at most about $5.00: the groups hold 1.00 TB"),
-        (10**12, 0, "; less than $0.01 if all their days are alike"),
-        (10**6, None, "at most less than $0.01"),
+        (10**12, None, "the groups hold 1.00 TB, which would cost about $5.00 to read"),
+        (10**12, 0, "; the time asked for less than $0.01, if all their days are alike"),
+        (10**6, None, "would cost less than $0.01"),
         (None, None, None),
     ],
 )

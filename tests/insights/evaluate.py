@@ -269,8 +269,8 @@ def function(name: str, values: Sequence[str | float]) -> Value:
     if name == "concat":
         return "".join(texts)
     if name == "substr":
-        begin, length = int(texts[1]), int(texts[2])
-        return texts[0][begin : begin + length]
+        begin = int(texts[1])
+        return texts[0][begin : begin + int(texts[2])] if len(texts) > 2 else texts[0][begin:]
     raise QueryError(f"there is no function {name}")
 
 

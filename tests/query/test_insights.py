@@ -398,7 +398,7 @@ def test_every_grouping_fits_in_a_query() -> None:
     assert dict(zip(query.by, row.key, strict=True)) == {
         "user": "a@example.com",
         "model": KIMI,
-        "source": "123456789012:router",
+        "source": "router/log",
         "hour": "2026-02-27T16:00Z",
         "day": "2026-02-27",
         "status": "ok",

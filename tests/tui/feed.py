@@ -53,7 +53,7 @@ EXPIRED = (
     "reading goes on from where it stopped."
 )
 _ECS = "/aws/ecs/prod-eu-west-1/llm-gateway"
-GROUPS = (
+_GROUPS = (
     SourceState(f"{_ECS}/router-green", "live", bytes_read=31_207_442, feed=_WELL),
     SourceState(
         f"{_ECS}/router-blue",
@@ -68,9 +68,8 @@ GROUPS = (
     SourceState(
         f"{_ECS}/batch-worker",
         "live",
-        "/aws/ecs/prod-eu-west-1/llm-gateway/batch-worker has more lines than 2 requests a second can read: "
-        "narrow them with --filter-pattern or --stream, raise --max-tps, watch with --live, or ask "
-        "`llmwatch top --engine insights`.",
+        "Outgrows 2 requests a second: narrow with --filter-pattern, raise --max-tps, or use --live or "
+        "`top --engine insights`.",
         feed=replace(
             _WELL,
             events=9_120_441,
@@ -92,7 +91,7 @@ GROUPS = (
             events_per_second=0.0,
             lag_seconds=754.0,
             requests_per_minute=0.4,
-            gap="nothing read since 16:34:37Z",
+            stalled="nothing read since 16:34:37Z",
         ),
     ),
     SourceState(
@@ -103,12 +102,9 @@ GROUPS = (
     SourceState(
         "/aws/ecs/prod-ap-southeast-2/llm-gateway/router",
         "live",
-        feed=replace(
-            _WELL,
-            events=77_031,
-            events_per_second=12.0,
-            gap="events of 16:02:10Z to 16:05:44Z may be missing: they came later than the sweep looks back",
-        ),
+        "A quota is used up at StartLiveTail (LimitExceededException): wait for other queries or Live Tail sessions "
+        "to end.",
+        feed=replace(_WELL, events=77_031, events_per_second=12.0),
     ),
     SourceState(
         "/aws/ecs/prod-eu-west-1/llm-gateway-v2*",
@@ -116,6 +112,7 @@ GROUPS = (
         "No log group begins with /aws/ecs/prod-eu-west-1/llm-gateway-v2; waiting for one.",
     ),
 )
+GROUPS = tuple(replace(source, group=True) for source in _GROUPS)
 """One log group in every state, as an account has them: names alike for long."""
 
 CALM = GROUPS[:1]
@@ -124,7 +121,9 @@ CALM = GROUPS[:1]
 def many_groups(number: int) -> tuple[SourceState, ...]:
     """So many, one of them throttled and one that cannot be read."""
     groups = [
-        SourceState(f"{_ECS}/tenant-{place:03}/router", "live", feed=replace(_WELL, events=place * 1_117))
+        SourceState(
+            f"{_ECS}/tenant-{place:03}/router", "live", feed=replace(_WELL, events=place * 1_117), group=True
+        )
         for place in range(number)
     ]
     groups[41] = replace(groups[41], feed=replace(_WELL, throttled=9))
@@ -292,7 +291,7 @@ class FakeFeed:
     sources: tuple[SourceState, ...] = (SourceState("router.jsonl", "live"),)
     counters: Counters = field(
         default_factory=lambda: Counters(
-            lines=48_211, events=48_201, calls=16_067, malformed=9, unrecognised=1
+            lines=48_211, events=48_201, calls=16_067, malformed=9, unrecognised=1, unmetered=51
         )
     )
     requests: list[SnapshotRequest] = field(default_factory=list)

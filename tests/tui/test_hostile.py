@@ -58,7 +58,8 @@ def hostile_feed() -> FakeFeed:
     ]
     named: dict[str | None, Usage] = {text: usage(str(number), 1) for number, text in enumerate(HOSTILE)}
     troubles = tuple(
-        SourceState(text, "error", HOSTILE[3] + text, feed=Feed(gap=text)) for text in (HOSTILE[4], *HOSTILE)
+        SourceState(text, "error", HOSTILE[3] + text, feed=Feed(stalled=text), group=True)
+        for text in (HOSTILE[4], *HOSTILE)
     )
     title = HOSTILE[0] + HOSTILE[4]
     return FakeFeed(title=title, users=dict(named), models=dict(named), events=rows, sources=troubles)
@@ -89,6 +90,16 @@ def assert_harmless(stage: Stage) -> None:
     assert not [char for strip in strips for char in strip.text if forbidden(char)]
     assert {strip.cell_length for strip in strips} == {stage.app.size.width}
     assert not any(segment.style and segment.style.link for strip in strips for segment in strip)
+
+
+async def test_a_hostile_name_that_is_sought_is_harmless(start: Start) -> None:
+    for text in HOSTILE:
+        sought = (SourceState(text, "waiting", group=True),)
+        async with start(FakeFeed(users={}, models={}, events=[], sources=sought), SMALL) as stage:
+            assert "looking for log group" in stage.text()
+            assert_harmless(stage)
+            await stage.press("o")
+            assert_harmless(stage)
 
 
 async def test_a_click_on_markup_runs_nothing(start: Start) -> None:

@@ -6,18 +6,22 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
+from datetime import datetime, timedelta
 
 import pytest
 
 from llmwatch.query.monitor import Monitor
+from llmwatch.query.scope import Scope
 from llmwatch.query.snapshot import Counters, Snapshot
+from llmwatch.query.tables import count_all, group_calls
 from llmwatch.sources.source import Feed, SourceState
 from llmwatch.store.slice import Slice
 from llmwatch.store.store import Store, StoreSettings
 from llmwatch.tui.health import by_trouble, together
 from llmwatch.tui.screens.monitor import MonitorScreen
 from llmwatch.tui.widgets.header import Header
+from tests.cli.traffic import START, call
+from tests.store.helpers import as_slice, opened
 from tests.tui.conftest import LARGE, SMALL, WIDE, Start
 from tests.tui.feed import CALM, EXPIRED, GROUPS, FakeFeed, many_groups
 
@@ -25,11 +29,16 @@ FEED = Feed(events=10, events_per_second=1.0, lag_seconds=2.0, requests_per_minu
 
 
 def group(name: str, **feed: object) -> SourceState:
-    return SourceState(name, "live", feed=replace(FEED, **feed))  # type: ignore[arg-type]
+    return SourceState(name, "live", feed=replace(FEED, **feed), group=True)  # type: ignore[arg-type]
 
 
-def header(sources: tuple[SourceState, ...], title: str = "router*") -> Header:
-    feed = FakeFeed(title, sources=sources, counters=Counters(lines=9_000, events=9_000, calls=3_000))
+COUNTERS = Counters(lines=9_000, events=9_000, calls=3_000, unmetered=51)
+SINCE = "16:40:00Z"
+GOES_ON = "what came since is read when it goes on"
+
+
+def header(sources: tuple[SourceState, ...], title: str = "router*", counters: Counters = COUNTERS) -> Header:
+    feed = FakeFeed(title, sources=sources, counters=counters)
     shown = Header(title, lambda: 0.0)
     shown._snapshot = feed.snapshot()
     return shown
@@ -45,14 +54,14 @@ def text(sources: tuple[SourceState, ...], cells: int = 200, title: str = "route
 def test_a_calm_group_has_a_calm_line() -> None:
     line = text(CALM)
     assert line.startswith("● LIVE  router*   lag 2s    42.3 events/s   ")
-    assert not [word for word in ("late", "throttled", "sampled", "GAP", "bad", "/1") if word in line]
+    assert not [word for word in ("late", "throttled", "sampled", "stalled", "bad", "/1") if word in line]
 
 
 def test_the_line_is_the_sum_of_the_groups_and_the_worst_of_them() -> None:
     one = group("a", late=3, late_seconds=12.0, throttled=1, lag_seconds=1.0, events_per_second=2.0)
     other = group("b", late=4, late_seconds=84.2, sampled=2, lag_seconds=9.0, events_per_second=None)
     line = text((one, other))
-    assert "lag 9s     2.0 events/s   late 7 (max 1m 24s)   throttled 1   sampled 2" in line
+    assert "lag 9s     2.0 events/s   unmetered 51   late 7 (max 1m 24s)   throttled 1   sampled 2" in line
 
 
 def test_the_lag_does_not_grow_between_two_snapshots() -> None:
@@ -95,9 +104,24 @@ def test_the_badge_says_how_many_are_read(statuses: tuple[str, ...], badge: str)
     assert ("lag" in text(sources)) == (set(statuses) != {"ended"})
 
 
+def test_a_group_that_stands_still_says_for_how_long_and_the_lag_is_that_of_the_others() -> None:
+    still = replace(group("a", stalled=f"nothing read since {SINCE}", lag_seconds=250.0), status="error")
+    longer = replace(still, name="b", feed=replace(still.feed or FEED, lag_seconds=3_700.0))
+    assert "router*   stalled 4m   lag 2s     1.0 events/s" in text(
+        (still, group("c", events_per_second=None))
+    )
+    assert "router*   stalled 1h   lag 2s " in text((still, longer, group("c")))
+    assert "router*   stalled 1h    2.0 events/s" in text((still, longer))
+
+
+def test_groups_that_are_looked_up_have_the_line_of_groups() -> None:
+    line = text((SourceState("router", "waiting", group=True),))
+    assert line.startswith("○ WAITING  router*   lag –        – events/s   unmetered 51")
+
+
 def test_every_width_says_whole_numbers_and_counts_what_it_leaves_out() -> None:
     shown = header(GROUPS, "/aws/ecs/prod-eu-west-1/llm-gateway/router*")
-    whole = {"42", "6/8", "12", "2.08k", "1,211", "1", "24", "312", "3", "51", "9.00k", "3.00k"}
+    whole = {"42", "6/8", "12", "2", "2.08k", "1,211", "1", "24", "312", "3", "51", "9.00k", "3.00k"}
     before = 99
     for cells in range(50, 201):
         line = shown.draw(cells)
@@ -108,14 +132,40 @@ def test_every_width_says_whole_numbers_and_counts_what_it_leaves_out() -> None:
         words = re.sub(r"…\S+|\S+router\*|\+\d+ *$", "", words)
         assert set(re.findall(r"[\d][\d.,/]*k?", words)) <= whole, line.plain
         left_out = int(missing[1]) if missing else 0
-        marks = ("GAP", "lag 12m", "2.08k", "late 1,211", "throttled 312", "sampled 3", "unmetered 51")
+        marks = ("stalled 12m", "lag 2m", "2.08k", "late 1,211", "throttled 312", "sampled 3", "unmetered 51")
         assert sum(mark in words for mark in marks) + left_out == len(marks), line.plain
         assert left_out <= before
         before = left_out
     assert before == 0
 
 
-async def test_colours_tell_what_is_lost_from_what_may_pass(start: Start) -> None:
+def test_where_there_is_no_room_what_was_lost_goes_before_what_is_well() -> None:
+    line = header(GROUPS, "llm-gateway*", replace(COUNTERS, malformed=10)).draw(78).plain
+    assert "stalled 12m  lag 2m  bad 10  +5 " in line
+
+
+def test_a_file_with_a_long_path_has_all_that_was_lost_on_screen() -> None:
+    counters = Counters(lines=9_000_000, malformed=12, unmetered=1_051, unpriced=7)
+    live = SourceState("a", "live")
+    reading = replace(live, status="reading", bytes_read=430_000_000, bytes_total=1_000_000_000)
+    for source, last in ((live, ("lag 1s", "unpriced 7")), (reading, ("  +2",))):
+        line = header((source,), "/var/log/containers/llm-gateway/router.jsonl", counters).draw(80).plain
+        for mark in ("r.jsonl", "bad 12", "unmetered 1,051", *last):
+            assert mark in line, line
+
+
+@pytest.mark.parametrize("sources", [GROUPS, (SourceState("router.jsonl", "live"),)])
+async def test_what_has_no_tokens_or_price_is_said_whichever_pane_is_shown(
+    start: Start, sources: tuple[SourceState, ...]
+) -> None:
+    feed = FakeFeed(sources=sources, counters=replace(COUNTERS, unpriced=7))
+    async with start(feed, LARGE) as stage:
+        for keys in ("1", "2", "3", "o", "z", "1", "3"):
+            await stage.press(keys)
+            assert "unmetered 51   unpriced 7" in stage.lines()[0]
+
+
+async def test_colours_tell_what_cannot_be_read_from_what_may_pass(start: Start) -> None:
     async with start(FakeFeed(sources=GROUPS), LARGE) as stage:
         strip = stage.app.screen._compositor.render_strips()[0]
         colours = {
@@ -125,10 +175,9 @@ async def test_colours_tell_what_is_lost_from_what_may_pass(start: Start) -> Non
         }
         wanted = {name: stage.app.theme_variables[f"text-{name}"] for name in ("error", "warning")}
         assert wanted["error"] != wanted["warning"]
-        assert colours["GAP"] == colours["6/8"]
         assert colours["throttled 312"] == colours["sampled 3"] == colours["late 1,211 (max 1m 24s)"]
-        assert colours["throttled 312"] != colours["GAP"]
-        assert colours["lag 12m"] == colours["throttled 312"] != colours["2.08k events/s"]
+        assert colours["stalled 12m"] == colours["throttled 312"] != colours["6/8"]
+        assert colours["lag 2m"] == colours["throttled 312"] != colours["2.08k events/s"]
 
 
 async def test_files_have_the_header_they_had(start: Start) -> None:
@@ -148,10 +197,15 @@ async def test_the_worst_trouble_is_said_without_opening_anything(start: Start) 
         assert not stage.app.monitor.sources.display
 
 
-async def test_a_gap_alone_is_said_too(start: Start) -> None:
-    feed = FakeFeed(sources=(*CALM, group("router", gap="nothing read since 16:40:00Z")))
+async def test_standing_still_is_said_without_alarm(start: Start) -> None:
+    feed = FakeFeed(sources=(*CALM, group("router", stalled=f"nothing read since {SINCE}")))
     async with start(feed, SMALL) as stage:
-        assert "▲ router: gap: nothing read since 16:40:00Z" in stage.lines()[1]
+        said = " ".join(line.strip() for line in stage.lines()[1:3])
+        assert f"▲ router: stalled: nothing read since {SINCE}; {GOES_ON}" in said
+        assert stage.app.monitor.notice.has_class("-warning")
+        feed.sources = (*CALM, replace(feed.sources[1], status="error", detail=EXPIRED))
+        await stage.tick()
+        assert "▲ router: The SSO session" in stage.lines()[1]
         assert not stage.app.monitor.notice.has_class("-warning")
         feed.sources = (*CALM, SourceState("new", "waiting", "No log group is called new. Waiting for it."))
         await stage.tick()
@@ -186,8 +240,8 @@ async def test_the_key_opens_the_pane_and_closes_it(start: Start, size: tuple[in
         assert "4 in trouble" in stage.text()
         first, second, *_ = rows(stage.lines())
         assert "llm-gateway/router " in first
-        assert "▲ gap, error" in first
-        assert "▲ gap, live" in second
+        assert "✖ error" in first
+        assert "○ waiting" in second
         await stage.press("o")
         assert stage.app.monitor.pane is stage.app.monitor.models
         await stage.press("1")
@@ -218,8 +272,9 @@ async def test_every_group_is_said_in_full_below(start: Start) -> None:
             below = " ".join(stage.text().split("─" * 70)[1].split())
             assert source.name in below
             assert source.detail in below
+            assert (GOES_ON in below) == (source.status == "error")
             if source.feed is not None:
-                assert source.feed.gap in below
+                assert source.feed.stalled in below
                 assert f"read {source.feed.events:,} events" in below
             await stage.press("y", "j")
             assert stage.app.clipboard == source.name
@@ -287,12 +342,12 @@ async def test_long_words_do_not_cover_the_row_they_are_about(start: Start) -> N
 async def test_a_held_picture_holds_the_sources_too(start: Start) -> None:
     async with start(FakeFeed(sources=GROUPS), SMALL) as stage:
         await stage.press("space", "o")
-        assert "▲ gap, error" in stage.text()
+        assert "✖ error" in stage.text()
         stage.feed.sources = CALM
         await stage.tick()
-        assert "▲ gap, error" in stage.text()
+        assert "✖ error" in stage.text()
         await stage.press("space")
-        assert "▲ gap, error" not in stage.text()
+        assert "✖ error" not in stage.text()
 
 
 async def test_files_show_what_was_read_of_them(start: Start) -> None:
@@ -306,6 +361,49 @@ async def test_files_show_what_was_read_of_them(start: Start) -> None:
         stage.feed.sources = (half, *CALM)
         await stage.tick()
         assert "events/s" in stage.text()
+
+
+async def test_a_group_that_is_looked_up_is_not_called_missing(start: Start) -> None:
+    sought = SourceState("router", "waiting", group=True)
+    feed = FakeFeed("router", users={}, models={}, events=[], counters=Counters(), sources=(sought,))
+    async with start(feed, SMALL) as stage:
+        for key in "123":
+            await stage.press(key)
+            assert "looking for log group router …" in stage.text()
+        assert "▲" not in stage.text()
+        await stage.press("o")
+        assert "events/s" in stage.text()
+        name, sign, word, *figures = rows(stage.lines())[0].split()
+        assert (name, sign, word, set(figures)) == ("router", "○", "waiting", {"–"})
+        assert "looking for it …" in stage.text()
+        assert "0 B" not in stage.text()
+        await stage.press("1")
+        feed.sources = (sought, replace(sought, name="worker"))
+        await stage.tick()
+        assert "looking for the log groups of 2 names …" in stage.text()
+        feed.sources = (replace(sought, detail="No log group begins with router; waiting for one."),)
+        await stage.tick()
+        assert "looking for" not in stage.text()
+        feed.sources = (SourceState("router", "waiting"),)
+        await stage.tick()
+        assert "waiting for router to appear" in stage.text()
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+async def test_the_footer_offers_what_a_pane_can_do(start: Start, size: tuple[int, int]) -> None:
+    offered = {"1": ("sort", "reverse", "open"), "3": ("open",), "4": ()}
+    async with start(FakeFeed(sources=GROUPS), size) as stage:
+        for pane, words in (*offered.items(), ("3", offered["3"]), ("1", offered["1"])):
+            await stage.press(pane)
+            footer = stage.lines()[-1]
+            for word in ("sort", "reverse", "open"):
+                assert (f" {word} " in footer) == (word in words), footer
+            assert "q quit" in footer
+        await stage.press("4")
+        place = stage.lines()[-1].index("sources")
+        await stage.pilot.click(offset=(place, size[1] - 1))
+        await stage.settle()
+        assert not stage.app.monitor.sources.display
 
 
 async def test_no_sources_are_no_rows(start: Start) -> None:
@@ -340,7 +438,7 @@ class _Groups:
     def close(self) -> None: ...
 
 
-def test_the_monitor_counts_what_was_late_and_sampled(tmp_path: Path) -> None:
+def test_the_monitor_counts_what_was_late_and_sampled() -> None:
     store = Store(StoreSettings())
     monitor = Monitor(_Groups(), store, title="router")
     taken: list[Snapshot] = []
@@ -353,3 +451,34 @@ def test_the_monitor_counts_what_was_late_and_sampled(tmp_path: Path) -> None:
         monitor.stop()
         store.close()
     assert (taken[0].counters.late, taken[0].counters.sampled) == (7, 1)
+
+
+@pytest.mark.parametrize(
+    ("since", "expected"), [(None, (5, 1, 2, 1)), (START + timedelta(minutes=1), (2, 0, 1, 0))]
+)
+def test_the_counters_are_those_of_the_tables(
+    since: datetime | None, expected: tuple[int, int, int, int]
+) -> None:
+    later = START + timedelta(minutes=2)
+    silent, late = call("ana@example.com", "silent"), call("ana@example.com", "late-silent", started=later)
+    health = call("ana@example.com", "health").replace(b"/v1/chat/completions", b"/health")
+    lines = [
+        *call("ana@example.com", "well").splitlines(),
+        *call("ana@example.com", "dear", model="nobody.knows-v1:0").splitlines(),
+        *call("ana@example.com", "late", started=later).splitlines(),
+        *(line for line in (silent + late).splitlines() if b"usage" not in line),
+        *(line for line in health.splitlines() if b"Request" in line),
+    ]
+    scope, now = Scope(since=since), later + timedelta(minutes=1)
+    with opened() as store:
+        store.ingest(as_slice(lines))
+        store.refresh()
+        counted = count_all(store, scope, now)
+        totals = group_calls(store, scope, ["user"], now=now).totals
+        assert (counted.calls, counted.other_requests, counted.unmetered, counted.unpriced) == expected
+        assert (totals.requests, totals.unmetered, totals.unpriced) == (expected[0], *expected[2:])
+
+
+def test_an_empty_store_counts_nothing() -> None:
+    with opened() as store:
+        assert count_all(store, Scope()) == Counters()

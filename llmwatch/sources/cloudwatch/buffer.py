@@ -42,26 +42,27 @@ class Buffer:
 
     def put(self, group: Group, events: Sequence[LogEvent], turn: int) -> None:
         """Add events in their order; waits for its turn, and while there are too many that nobody has taken."""
-        prepared = [
-            (
-                f"{group.name}/{event.get('logStreamName', '')}",
-                line_of(event.get("message", "")),
-                _record(group, event) if self._keep_records else b"",
-            )
-            for event in events
-        ]
         with self._changed:
             self._changed.wait_for(lambda: (self._turn == turn and self._bytes < _MOST_BYTES) or self._closed)
-            self._turn += 1
-            for name, line, record in prepared:
-                stream = self._filled.get(name)
-                if stream is None:
-                    stream = self._filled[name] = self._streams.setdefault(name, _Stream())
-                stream.lines.append(line)
-                self._bytes += len(line) + len(record)
-                if record:
-                    stream.records.append(record)
-            self._changed.notify_all()
+            try:
+                for event in events:
+                    self._add(group, event)
+            finally:
+                self._turn += 1
+                self._changed.notify_all()
+
+    def _add(self, group: Group, event: LogEvent) -> None:
+        name = f"{group.name}/{event.get('logStreamName', '')}"
+        line = line_of(event.get("message", ""))
+        stream = self._filled.get(name)
+        if stream is None:
+            stream = self._filled[name] = self._streams.setdefault(name, _Stream())
+        stream.lines.append(line)
+        self._bytes += len(line)
+        if self._keep_records:
+            record = _record(group, event)
+            stream.records.append(record)
+            self._bytes += len(record)
 
     def take(self) -> Iterator[Slice]:
         """All that has been added since, a slice a stream."""
@@ -87,6 +88,11 @@ class Buffer:
     def empty(self) -> bool:
         """Whether there is nothing to take."""
         return not self._filled
+
+    @property
+    def full(self) -> bool:
+        """Whether those who put must wait."""
+        return self._bytes >= _MOST_BYTES
 
     def close(self) -> None:
         """Let go of whoever waits."""

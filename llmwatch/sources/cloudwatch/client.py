@@ -187,7 +187,9 @@ class CloudWatch:
                 raise NotTheService(f"it has no {_ANSWERS[operation]}")
             self._hear(response)
         except Exception as error:
-            self._hear(getattr(error, "response", None))
+            refusal = getattr(error, "response", None)
+            if isinstance(refusal, dict) and refusal.get("ResponseMetadata", {}).get("RequestId"):
+                self._hear(refusal)  # a proxy's error page has no such id, and any clock
             raise failure(error, Asked(operation, subject, self._connection)) from error
         return response
 

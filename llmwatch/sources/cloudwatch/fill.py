@@ -45,6 +45,12 @@ class Fill:
         length = self._last - self.since + 1
         return 1.0 if self.done or length <= 0 else min(1.0, self._read / length)
 
+    def unread_after(self, time: int) -> bool:
+        """Whether any of what is later than that is not read yet."""
+        if not self._all_out and (not self._newest_first or self._edge is None or self._edge > time):
+            return True
+        return any(chain.end is None or chain.end >= time for chain in self._open)
+
     def next_window(self, now: float) -> Chain | None:
         """A new window's chain; None while enough are read, or when all are out."""
         if self._all_out or len(self._open) >= (self._at_once if self._known else 1):

@@ -7,7 +7,8 @@ what is given: the exact reading goes on and brings what Live Tail did not, once
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from llmwatch.sources.cloudwatch.api import CallFailed, LiveSession, LogEvent, LogsApi
 from llmwatch.sources.cloudwatch.buffer import Buffer
@@ -17,6 +18,8 @@ from llmwatch.sources.cloudwatch.tail import GroupTail
 _MOST_GROUPS = 10
 """Groups a session can have (API_StartLiveTail)."""
 _LOOK_SECONDS = 1.0
+_PASSING = ("throttled", "unreachable", "credentials")
+"""Failures that concern all groups of a session alike."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 
 
@@ -30,16 +33,17 @@ class LiveTail:
         lock: threading.Condition,
         buffer: Buffer,
         clock: Callable[[], float],
+        report: Callable[[BaseException], None],
     ) -> None:
         self._api = api
         self._poller = poller
         self._lock = lock
         self._buffer = buffer
         self._clock = clock
+        self._report = report
         self._stopped = threading.Event()
         self._open: list[LiveSession] = []
         self._covered: set[str] = set()
-        self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         """Begin to look for groups."""
@@ -52,27 +56,40 @@ class LiveTail:
             session.close()
 
     def _spawn(self, target: Callable[[], None]) -> None:
-        thread = threading.Thread(target=target, name="cloudwatch-live", daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        def run() -> None:
+            try:
+                target()
+            except BaseException as bug:  # noqa: BLE001 (raised where the source is read)
+                self._report(bug)
+
+        threading.Thread(target=run, name="cloudwatch-live", daemon=True).start()
 
     def _look_for_groups(self) -> None:
         while not self._stopped.wait(_LOOK_SECONDS):
             with self._lock:
-                tails = [tail for name, tail in self._poller.tails.items() if name not in self._covered]
+                tails = [
+                    tail
+                    for name, tail in self._poller.tails.items()
+                    if name not in self._covered and self._poller.is_followed(tail)
+                ]
             most = 1 if self._poller.settings.stream_prefix else _MOST_GROUPS
             for first in range(0, len(tails), most):
                 together = tails[first : first + most]
                 self._covered |= {tail.group.identifier for tail in together}
-                self._spawn(lambda together=together: self._keep_open(together))  # type: ignore[misc]
+                self._spawn(partial(self._keep_open, together))
 
     def _keep_open(self, tails: Sequence[GroupTail]) -> None:
         pause = _FIRST_PAUSE
-        while not self._stopped.is_set():
+        while not self._stopped.is_set() and any(map(self._poller.is_followed, tails)):
             try:
-                self._follow(tails)
-                pause = _FIRST_PAUSE
+                for _ in self._updates(tails):
+                    pause = _FIRST_PAUSE
             except CallFailed as failure:
+                if len(tails) > 1 and failure.kind not in _PASSING:
+                    # One group that is gone or denied is no reason to be without the others.
+                    for tail in tails:
+                        self._spawn(partial(self._keep_open, [tail]))
+                    return
                 self._tell(tails, str(failure))
                 pause = min(_LONGEST_PAUSE, 2 * pause)
             with self._lock:
@@ -80,7 +97,8 @@ class LiveTail:
                     tail.live_ended()
             self._stopped.wait(pause)
 
-    def _follow(self, tails: Sequence[GroupTail]) -> None:
+    def _updates(self, tails: Sequence[GroupTail]) -> Iterator[None]:
+        """Take what a session brings, update by update."""
         settings = self._poller.settings
         session = self._api.start_live_tail(
             [tail.group for tail in tails], stream_prefix=settings.stream_prefix, pattern=settings.pattern
@@ -90,6 +108,7 @@ class LiveTail:
             self._tell(tails, "")
             for update in session.updates():
                 self._take(tails, update.events, sampled=update.sampled)
+                yield
                 if self._stopped.is_set():
                     return
         finally:
@@ -102,7 +121,7 @@ class LiveTail:
         by_group: dict[str, list[LogEvent]] = {tail.group.identifier: [] for tail in tails}
         for identifier, event in events:
             by_group[_tail_of(identifier, tails).group.identifier].append(event)
-        for tail in tails:
+        for tail in filter(self._poller.is_followed, tails):
             with self._lock:
                 new = tail.brought_live(by_group[tail.group.identifier], self._clock(), sampled=sampled)
                 turn = self._buffer.turn() if new else None

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from llmwatch.clean import clean
 from llmwatch.errors import SourceError, UsageError
 from llmwatch.sources.cloudwatch.api import CallFailed, Group, GroupPage, LogsApi
+from llmwatch.sources.cloudwatch.budget import Budget
 
 _NAME = re.compile(r"[.\-_/#A-Za-z0-9]{1,512}")
 """What the service takes for a name."""
@@ -32,7 +36,63 @@ class SeveralGroups(UsageError):  # noqa: N818
     """A short name that several groups contain."""
 
 
-def find_groups(api: LogsApi, name: str) -> tuple[Group, ...]:
+@dataclass(frozen=True, slots=True)
+class GroupsAsked:
+    """One page of groups that a search needs next."""
+
+    prefix: str | None = None
+    containing: str | None = None
+    token: str | None = None
+    region: str | None = None
+    """That of an ARN: another region has not the group."""
+
+    def run(self, api: LogsApi) -> GroupPage:
+        """Ask for it. Raises CallFailed, and UsageError where the service is that of another region."""
+        asked = getattr(api, "region", None)
+        if self.region and isinstance(asked, str) and asked != self.region:
+            raise UsageError(
+                f"The log group {self.prefix} is in {self.region} and {clean(asked).text} is asked: "
+                f"add --region {self.region}."
+            )
+        return api.describe_groups(prefix=self.prefix, containing=self.containing, token=self.token)
+
+
+Found = TypeVar("Found")
+Search = Generator[GroupsAsked, GroupPage, Found]
+"""Says what to ask next, is sent the page or thrown the CallFailed, and returns what it found. So whoever asks keeps
+budget and patience, and a refusal does not begin the search anew."""
+
+
+def find_groups(
+    api: LogsApi, name: str, *, patience: int = 0, sleep: Callable[[float], None] = time.sleep
+) -> tuple[Group, ...]:
+    """What `search_groups` finds, at once. Up to `patience` refusals in a row that time mends are waited for.
+
+    Raises:
+        CallFailed: the service does not answer.
+        NoSuchGroup, UsageError: as `search_groups`.
+
+    """
+    search, budget = search_groups(name), Budget(1)
+    try:
+        asked = next(search)
+        while True:
+            try:
+                page = asked.run(api)
+            except CallFailed as failure:
+                if failure.kind in ("throttled", "unreachable") and budget.refusals < patience:
+                    sleep(budget.back_off(0))
+                else:
+                    asked = search.throw(failure)
+                continue
+            budget.succeeded()
+            asked = search.send(page)
+    except StopIteration as found:
+        groups: tuple[Group, ...] = found.value
+        return groups
+
+
+def search_groups(name: str) -> Search[tuple[Group, ...]]:
     """The groups that `name` means: an ARN, `prefix*`, an exact name, else the only group that contains it.
 
     A group that contains it as it is written goes before one that does so in another case. `prefix*` may
@@ -41,19 +101,19 @@ def find_groups(api: LogsApi, name: str) -> tuple[Group, ...]:
     Raises:
         NoSuchGroup: no group is meant; the nearest names are offered.
         UsageError: SeveralGroups, an ARN of another region, or a word that no group can have.
-        CallFailed: the service does not answer. One that refuses to list groups is worked around.
+        CallFailed: as thrown in. That groups may not be listed is worked around.
 
     """
     if name.startswith("arn:"):
-        return (_by_arn(api, name),)
+        return ((yield from _by_arn(name)),)
     if name.endswith("*"):
-        return _by_prefix(api, name.removesuffix("*"))
+        return (yield from _by_prefix(name.removesuffix("*")))
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"{clean(name).text} is no log group's name: those have letters, digits and . - _ / # only."
         )
     try:
-        return (_by_name(api, name),)
+        return ((yield from _by_name(name)),)
     except CallFailed as failed:
         if failed.kind != "denied":
             raise
@@ -79,21 +139,15 @@ _ALIKE = 0.6
 """How like two names are, from 0 to 1, for one to be offered for the other: the default of difflib."""
 
 
-def _by_arn(api: LogsApi, name: str) -> Group:
+def _by_arn(name: str) -> Search[Group]:
     arn = name.removesuffix(":*")
     parts = _ARN.fullmatch(arn)
     if parts is None:
         raise UsageError(
             f"{clean(name).text} is no ARN of a log group: write arn:aws:logs:REGION:ACCOUNT:log-group:NAME."
         )
-    region = getattr(api, "region", None)
-    if isinstance(region, str) and region != parts["region"]:
-        raise UsageError(
-            f"The log group {parts['name']} is in {parts['region']} and {clean(region).text} is asked: "
-            f"add --region {parts['region']}."
-        )
     try:
-        for group in _all(api, prefix=parts["name"]):
+        for group in (yield from _all(GroupsAsked(prefix=parts["name"], region=parts["region"]))):
             if group.arn == arn:
                 return group
     except CallFailed as failed:
@@ -102,23 +156,24 @@ def _by_arn(api: LogsApi, name: str) -> Group:
     return Group(parts["name"], arn, arn)
 
 
-def _by_prefix(api: LogsApi, prefix: str) -> tuple[Group, ...]:
+def _by_prefix(prefix: str) -> Search[tuple[Group, ...]]:
     if prefix and not _NAME.fullmatch(prefix):
         raise UsageError(
             f"{clean(prefix).text}* begins no log group's name: a * stands at the end only, "
             "after letters, digits and . - _ / #."
         )
-    return tuple(_all(api, prefix=prefix or None))
+    return tuple((yield from _all(GroupsAsked(prefix=prefix or None))))
 
 
-def _by_name(api: LogsApi, name: str) -> Group:
-    for group in _all(api, prefix=name):
+def _by_name(name: str) -> Search[Group]:
+    for group in (yield from _all(GroupsAsked(prefix=name))):
         if group.name == name:
             return group
-    containing = [group for group in _all(api, containing=name) if name in group.name]
+    having = yield from _all(GroupsAsked(containing=name))
+    containing = [group for group in having if name in group.name]
     if containing:
         return _only(name, containing)
-    listed, complete = _some(api)
+    listed, complete = yield from _pages(GroupsAsked(), _PAGES_FOR_A_HINT)
     containing = [group for group in listed if name.casefold() in group.name.casefold()]
     if containing:
         return _only(name, containing)
@@ -144,33 +199,24 @@ def _nothing(name: str, known: list[str], *, complete: bool) -> str:
     return f"No log group is named {name} or contains it, and none{extent} is like it: check --region and --profile."
 
 
-def _some(api: LogsApi) -> tuple[list[Group], bool]:
-    """The first groups of all, and whether they are all."""
+def _all(asked: GroupsAsked) -> Search[list[Group]]:
+    groups, _ = yield from _pages(asked)
+    return groups
+
+
+def _pages(asked: GroupsAsked, most: int = 1 << 62) -> Search[tuple[list[Group], bool]]:
+    """The groups of at most so many pages, and whether they are all. A token that comes again leads nowhere."""
     groups: list[Group] = []
-    token = None
-    for number, page in enumerate(_pages(api), 1):
-        groups.extend(page.groups)
-        token = page.token
-        if number == _PAGES_FOR_A_HINT:
-            break
-    return groups, token is None
-
-
-def _all(api: LogsApi, *, prefix: str | None = None, containing: str | None = None) -> Iterator[Group]:
-    for page in _pages(api, prefix=prefix, containing=containing):
-        yield from page.groups
-
-
-def _pages(api: LogsApi, *, prefix: str | None = None, containing: str | None = None) -> Iterator[GroupPage]:
-    """All pages. A token that comes again would lead around for ever."""
     seen: set[str] = set()
-    page = api.describe_groups(prefix=prefix, containing=containing)
-    yield page
-    while page.token is not None:
+    for _ in range(most):
+        page = yield asked
+        groups.extend(page.groups)
+        if page.token is None:
+            return groups, True
         if page.token in seen:
             raise SourceError(
                 "CloudWatch lists its log groups without end: name one by its ARN, or try again later."
             )
         seen.add(page.token)
-        page = api.describe_groups(prefix=prefix, containing=containing, token=page.token)
-        yield page
+        asked = replace(asked, token=page.token)
+    return groups, False

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from llmwatch.errors import LlmwatchError, SourceError
-from llmwatch.sources.cloudwatch.api import CallFailed, EventPage, Group, LogEvent, LogsApi
+from llmwatch.errors import LlmwatchError, SourceError, UsageError
+from llmwatch.sources.cloudwatch.api import CallFailed, EventPage, Group, GroupPage, LogEvent, LogsApi
 from llmwatch.sources.cloudwatch.budget import Budget
 from llmwatch.sources.cloudwatch.chain import Chain
-from llmwatch.sources.cloudwatch.names import NoSuchGroup, find_groups
+from llmwatch.sources.cloudwatch.names import GroupsAsked, NoSuchGroup, Search, search_groups
 from llmwatch.sources.cloudwatch.tail import GroupTail, Range
 from llmwatch.sources.source import SourceState, SourceStatus
 
@@ -24,6 +24,10 @@ Patience = Literal["none", "when running", "always"]
 again until it can."""
 
 _LOOK_AGAIN_SECONDS = 60.0
+_PAGE_SECONDS = 10.0
+"""So much later for each page that a look takes: where there are thousands of groups, the budget is for events."""
+_PASSING = ("throttled", "unreachable")
+"""Failures that the same request may not have a little later."""
 _RETRY_SECONDS = 10.0
 """After a refusal that time alone does not mend: somebody has to log in, or to change a policy."""
 _MOST_REFUSALS = {"throttled": 10, "unreachable": 5}
@@ -55,6 +59,13 @@ class Name:
 
     word: str
     due: float
+    search: Search[tuple[Group, ...]] | None = None
+    asked: GroupsAsked | None = None
+    """The page that the search needs next."""
+    pages: int = 0
+    """How many the last search took."""
+    looked_at: int = 0
+    """The service's time when the last look began, in ms."""
     in_flight: bool = False
     found: bool = False
     waiting: str = ""
@@ -75,13 +86,17 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class LookUp:
-    """The job to find the groups of a name."""
+    """The job to ask for the next page in the search for a name."""
 
     name: Name
 
-    def run(self, api: LogsApi) -> tuple[Group, ...]:
+    def run(self, api: LogsApi) -> GroupPage:
         """Ask. Raises LlmwatchError."""
-        return find_groups(api, self.name.word)
+        name = self.name
+        if name.search is None or name.asked is None:
+            name.search, name.pages = search_groups(name.word), 0
+            name.asked = next(name.search)
+        return name.asked.run(api)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +121,7 @@ class ReadPage:
 
 
 Job = LookUp | ReadPage
-Outcome = tuple[Group, ...] | EventPage | LlmwatchError
+Outcome = GroupPage | EventPage | LlmwatchError
 
 
 class Poller:
@@ -128,15 +143,24 @@ class Poller:
         self._paused_until = now
         self.renew = False
         """Whether credentials are to be looked for anew before the next job."""
+        self.held_up = False
+        """Whether nobody takes what was read."""
         self.skew_seconds: float | None = None
         """How far this machine's clock is ahead of the service's, as first measured."""
 
     @property
     def ended(self) -> bool:
         """Whether nothing is left to do, ever."""
-        return all(
-            name.failed or (name.found and not self._looks_again(name)) for name in self._names
-        ) and all(tail.ended for tail in self.tails.values())
+        looked = all(
+            name.failed or (name.found and not name.in_flight and not self._looks_again(name))
+            for name in self._names
+        )
+        return looked and all(tail.ended for tail in self.tails.values())
+
+    def is_followed(self, tail: GroupTail) -> bool:
+        """Whether new events of a group are wanted now."""
+        stop_at = self.settings.wanted.stop_at
+        return not tail.ended and (stop_at is None or self._service_time() < stop_at)
 
     def next_job(self, now: float) -> Job | float:
         """What to ask now, or for how many seconds to wait at most."""
@@ -148,15 +172,20 @@ class Poller:
             return min(1.0, max(_SHORTEST_WAIT, wait))
         if isinstance(job, LookUp):
             job.name.in_flight = True
+            if job.name.search is None:
+                job.name.looked_at = self._service_time()
         else:
             job.tail.asked(job.chain, self._service_time(), now)
         return job
 
     def _candidates(self, now: float) -> Sequence[tuple[float, Job]]:
-        jobs: list[tuple[float, Job]] = [
-            (name.due, LookUp(name)) for name in self._names if self._to_look_up(name)
-        ]
         service_time = self._service_time()
+        over = self._is_finite()
+        jobs: list[tuple[float, Job]] = [
+            (min(name.due, now) if over and name.found else name.due, LookUp(name))
+            for name in self._names
+            if self._to_look_up(name)
+        ]
         for tail in self.tails.values():
             chain = tail.next_chain(service_time, now)
             if chain is not None:
@@ -168,7 +197,9 @@ class Poller:
         return not (name.in_flight or name.failed) and (not name.found or self._looks_again(name))
 
     def _looks_again(self, name: Name) -> bool:
-        return name.is_prefix and not self._is_finite()
+        """Groups may be added to a prefix until the end; the last look begins after it."""
+        stop_at = self.settings.wanted.stop_at
+        return name.is_prefix and (stop_at is None or name.looked_at < stop_at)
 
     def _is_finite(self) -> bool:
         stop_at = self.settings.wanted.stop_at
@@ -176,26 +207,47 @@ class Poller:
 
     def done(self, job: Job, outcome: Outcome, now: float) -> list[LogEvent]:
         """What came of a job. Returns the events that are new, in order."""
-        if isinstance(outcome, LlmwatchError):
-            if isinstance(job, LookUp):
-                self._name_failed(job.name, outcome, now)
-            else:
-                self._page_failed(job, outcome, now)
-            return []
-        self._budget.succeeded()
-        if isinstance(job, ReadPage) and isinstance(outcome, EventPage):
+        if not isinstance(outcome, LlmwatchError):
+            self._budget.succeeded()
+        if isinstance(job, LookUp):
+            if not isinstance(outcome, EventPage):
+                self._looked_up(job.name, outcome, now)
+        elif isinstance(outcome, LlmwatchError):
+            self._page_failed(job, outcome, now)
+        elif isinstance(outcome, EventPage):
             return job.tail.answered(job.chain, outcome, now)
-        if isinstance(job, LookUp) and not isinstance(outcome, EventPage):
-            self._found(job.name, outcome, now)
         return []
 
+    def _looked_up(self, name: Name, outcome: GroupPage | LlmwatchError, now: float) -> None:
+        """The search for a name has a page, or was refused one."""
+        name.in_flight, name.due = False, now
+        try:
+            if isinstance(outcome, GroupPage):
+                name.pages += 1
+                name.asked = name.search.send(outcome) if name.search else None
+            elif isinstance(outcome, CallFailed) and name.search and outcome.kind not in _PASSING:
+                name.asked = name.search.throw(outcome)
+            else:
+                self._name_failed(name, outcome, now)
+        except StopIteration as found:
+            name.search = None
+            self._found(name, found.value, now)
+        except LlmwatchError as failure:
+            name.search = None
+            self._name_failed(name, failure, now)
+
     def _found(self, name: Name, groups: tuple[Group, ...], now: float) -> None:
-        name.in_flight, name.problem = False, ""
+        name.problem = ""
         name.found = bool(groups) or name.is_prefix
-        name.due = now + _LOOK_AGAIN_SECONDS
+        name.due = now + max(_LOOK_AGAIN_SECONDS, name.pages * _PAGE_SECONDS)
         name.waiting = "" if groups else f"No log group begins with {name.word[:-1]}; waiting for one."
         for group in groups:
-            if group.identifier not in self.tails:
+            if self._may_be_known(group):
+                name.failure = UsageError(
+                    f"{group.name} and its ARN may be one group, whose lines would count twice: name it one way."
+                )
+                name.problem = str(name.failure)
+            elif group.identifier not in self.tails:
                 self.tails[group.identifier] = GroupTail(
                     group,
                     self.settings.wanted,
@@ -208,33 +260,49 @@ class Poller:
             name.failure = NoSuchGroup(f"No log group begins with {name.word[:-1]}: look at the name.")
             name.problem = str(name.failure)
 
+    def _may_be_known(self, group: Group) -> bool:
+        """Whether a group is read already under another name, as far as one without an ARN tells."""
+        return any(
+            tail.group.name == group.name
+            and tail.group.identifier != group.identifier
+            and not (tail.group.arn and group.arn)
+            for tail in self.tails.values()
+        )
+
     def _name_failed(self, name: Name, failure: LlmwatchError, now: float) -> None:
-        name.in_flight = False
-        if isinstance(failure, NoSuchGroup) and self.settings.wait:
+        if isinstance(failure, NoSuchGroup) and self.settings.wait and not self._is_finite():
             name.waiting = f"{failure} Waiting for it."
             name.due = now + _RETRY_SECONDS
             return
         passing = self._passes(failure, now)
         name.problem = "" if passing and self._budget.refusals == 1 else str(failure)
         name.due = now if passing else now + _RETRY_SECONDS
-        impatient = self.settings.patience != "always" and not name.found
-        if impatient and (not passing or self._is_hopeless(failure)):
+        never = not passing and not name.found and self.settings.patience != "always"
+        if never or (self._impatient and passing and self._is_hopeless(failure)):
             name.failure, name.problem = failure, str(failure)
 
     def _page_failed(self, job: ReadPage, failure: LlmwatchError, now: float) -> None:
         tail, chain = job.tail, job.chain
         kind = failure.kind if isinstance(failure, CallFailed) else "refused"
-        if kind == "bad_token" and chain.token is not None and chain.restarts < _MOST_RESTARTS:
-            tail.refused(chain, now, token=True)
+        if kind == "bad_token" and chain.token is not None:
+            often = chain.restarts >= _MOST_RESTARTS
+            tail.refused(chain, now + _RETRY_SECONDS * often, token=True)
+            tail.failed = tail.failed or (often and self.settings.patience == "none")
+            tail.problem = str(failure) if often else tail.problem
             return
         passing = self._passes(failure, now)
         tail.refused(chain, now if passing else now + _RETRY_SECONDS, throttled=kind == "throttled")
         if not passing or self._budget.refusals > 1:
             tail.problem = str(failure)
-        impatient = self.settings.patience == "none" or (
-            self.settings.patience == "when running" and not tail.was_read
-        )
-        tail.failed = impatient and (not passing or self._is_hopeless(failure))
+        hopeless = not passing or self._is_hopeless(failure)
+        tail.failed = tail.failed or (self._impatient and hopeless)
+
+    @property
+    def _impatient(self) -> bool:
+        """Whether nobody waits for what cannot be read now."""
+        patience = self.settings.patience
+        never_read = not any(tail.was_read for tail in self.tails.values())
+        return patience == "none" or (patience == "when running" and never_read)
 
     def _is_hopeless(self, failure: LlmwatchError) -> bool:
         kind = failure.kind if isinstance(failure, CallFailed) else ""
@@ -244,7 +312,7 @@ class Poller:
         """Whether the same request may be answered later, by waiting alone; then everybody backs off."""
         if not isinstance(failure, CallFailed):
             return False
-        if failure.kind in ("throttled", "unreachable"):
+        if failure.kind in _PASSING:
             self._budget.back_off(now)
             return True
         if failure.kind == "credentials":
@@ -264,7 +332,9 @@ class Poller:
         """How each group fares, and each name that has none."""
         service_time = self._service_time()
         named = [
-            SourceState(name.word, "error" if name.problem else "waiting", name.problem or name.waiting)
+            SourceState(
+                name.word, "error" if name.problem else "waiting", name.problem or name.waiting, group=True
+            )
             for name in self._names
             if name.problem or name.waiting or not name.found
         ]
@@ -282,9 +352,14 @@ class Poller:
         outgrown = self._outgrown() if tail.outgrown(service_time) else ""
         detail = tail.problem or outgrown or tail.live_problem or self._skew()
         read = tail.read_bytes
-        return SourceState(tail.group.name, status, detail, read, read, feed)
+        return SourceState(tail.group.name, status, detail, read, read, feed, group=True)
 
     def _outgrown(self) -> str:
+        if self.held_up:
+            return (
+                "This machine takes lines in more slowly than they come: narrow with --filter-pattern or --stream, "
+                "or use `top --engine insights`."
+            )
         return (
             f"Outgrows {self.settings.per_second:g} requests a second: narrow with --filter-pattern, raise --max-tps, "
             "or use --live or `top --engine insights`."

@@ -67,7 +67,7 @@ class Balance:
 
     def _note(self, event: LogEvent, side: int, *, remember: bool = True) -> bool:
         key = hash(_look(event))
-        ahead, time = self._ahead.get(key, (0, event.get("timestamp", 0)))
+        ahead, time = self._ahead.get(key, (0, newest_time(event)))
         news = ahead * side >= 0
         ahead += side
         if ahead == 0:
@@ -79,6 +79,11 @@ class Balance:
     def forget(self, before: int) -> None:
         """Drop all whose time is before that."""
         self._ahead = {key: entry for key, entry in self._ahead.items() if entry[1] >= before}
+
+
+def newest_time(event: LogEvent) -> int:
+    """When it was written or taken in, whichever is later: Live Tail brings what was taken in just now."""
+    return max(event.get("timestamp", 0), event.get("ingestionTime", 0))
 
 
 def _look(event: LogEvent) -> tuple[object, ...]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from llmwatch.errors import LlmwatchError
-from llmwatch.sources.cloudwatch.api import CallFailed, LogsApi
+from llmwatch.sources.cloudwatch.api import LogsApi
 from llmwatch.sources.cloudwatch.buffer import Buffer
 from llmwatch.sources.cloudwatch.live import LiveTail
 from llmwatch.sources.cloudwatch.poller import Job, LookUp, Outcome, Poller, Settings
@@ -17,7 +17,7 @@ from llmwatch.store.slice import Slice
 _THREADS = 4
 """Requests that may be under way at once: an answer of 1 MB takes longer than the budget's pause."""
 _WAKING_SECONDS = 0.2
-_LAST_WAIT_SECONDS = 2.0
+_LAST_WAIT_SECONDS = 0.2
 
 
 class CloudWatchSource:
@@ -77,6 +77,7 @@ class CloudWatchSource:
     def states(self) -> tuple[SourceState, ...]:
         """How each group fares."""
         with self._lock:
+            self._poller.held_up = self._buffer.full
             return self._poller.states(self._clock())
 
     def close(self) -> None:
@@ -99,7 +100,9 @@ class CloudWatchSource:
             thread.start()
             self._threads.append(thread)
         if self._live:
-            self._sessions = LiveTail(self._api, self._poller, self._lock, self._buffer, self._clock)
+            self._sessions = LiveTail(
+                self._api, self._poller, self._lock, self._buffer, self._clock, self._report
+            )
             self._sessions.start()
 
     def _done(self) -> bool:
@@ -125,9 +128,13 @@ class CloudWatchSource:
                 if turn is not None and not isinstance(job, LookUp):
                     self._buffer.put(job.tail.group, new, turn)
         except BaseException as bug:  # noqa: BLE001 (raised where the source is read)
+            self._report(bug)
+
+    def _report(self, bug: BaseException) -> None:
+        """A thread has ended by what no thread should meet."""
+        with self._lock:
             self._bug = bug
-            with self._lock:
-                self._lock.notify_all()
+            self._lock.notify_all()
 
     def _next(self) -> Job | None:
         """The next job; waits until there is one. None when there will be none."""
@@ -146,7 +153,7 @@ class CloudWatchSource:
             if renew:
                 self._api.renew()
             return job.run(self._api)
-        except (CallFailed, LlmwatchError) as failure:
+        except LlmwatchError as failure:
             return failure
 
     def _service_time(self) -> int:

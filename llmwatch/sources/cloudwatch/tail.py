@@ -18,7 +18,7 @@ from llmwatch.sources.cloudwatch.api import EventPage, Group, LogEvent
 from llmwatch.sources.cloudwatch.budget import LastMinute
 from llmwatch.sources.cloudwatch.chain import Chain
 from llmwatch.sources.cloudwatch.fill import Fill
-from llmwatch.sources.cloudwatch.seen import Balance, Seen
+from llmwatch.sources.cloudwatch.seen import Balance, Seen, newest_time
 from llmwatch.sources.source import Feed
 
 FOLLOW_SECONDS, _SLOWEST_FOLLOW = 2.0, 60.0
@@ -37,7 +37,7 @@ _PATIENCE = 1.0
 """Seconds that a next page of a follow waits more than the page before: what is nearly read goes before what was due
 later, but a long reading does not stop the other groups."""
 _OUTGROWN_LAG = 60.0
-_GAP = 30.0
+_STALLED = 30.0
 """Seconds."""
 
 
@@ -92,7 +92,7 @@ class GroupTail:
         self._next_sweep = now + SWEEP_SECONDS
         self._last_follow: Chain | None = None
         self._last_sweep: Chain | None = None
-        self._ended = False
+        self._finishing = self._ended = False
         self._was_read = False
         self._seen = Seen()
         self._balance = Balance() if live else None
@@ -142,9 +142,13 @@ class GroupTail:
 
     def _finish(self, stop_at: int, now: float) -> None:
         """One last sweep, which began after the end; it reads what a follow would."""
-        idle = [chain for chain in self._open if chain.purpose != "fill" and _untouched(chain)]
-        self._open = [chain for chain in self._open if chain not in idle]
+        self._open = [chain for chain in self._open if chain.purpose != "follow" or not _untouched(chain)]
+        if not self._finishing:
+            self._finishing = True
+            for chain in self._open:
+                chain.due = min(chain.due, now)
         if self._last_sweep and self._last_sweep.began >= stop_at:
+            self._open = [chain for chain in self._open if chain.purpose != "sweep" or not _untouched(chain)]
             self._ended = self._fill.done and not self._open
         elif not any(chain.purpose == "sweep" for chain in self._open):
             self._open.append(Chain("sweep", self._sweep_from, self._wanted.until, now))
@@ -156,7 +160,8 @@ class GroupTail:
 
     def answered(self, chain: Chain, page: EventPage, now: float) -> list[LogEvent]:
         """A page came. Returns those of its events that are new."""
-        self.problem = ""
+        if not self.failed:
+            self.problem = ""
         self._was_read = True
         chain.in_flight = False
         chain.due = min(now, chain.due + _PATIENCE) if chain.purpose == "follow" else now
@@ -189,7 +194,8 @@ class GroupTail:
                 seen.add(key, time)
             if own is None:
                 self._note_lateness(time)
-            if self._balance is not None and not self._balance.brought_exactly(event, remember=time >= floor):
+            recent = newest_time(event) >= floor
+            if self._balance is not None and not self._balance.brought_exactly(event, remember=recent):
                 continue
             yield event
 
@@ -222,10 +228,13 @@ class GroupTail:
                 self._balance.forget(self._floor())
 
     def _floor(self) -> int:
-        """The oldest time that follow and sweep may still read, and some slack."""
+        """The oldest time that follow and sweep may still read, or have read before the fill, and some slack."""
         if self._finite:
             return 1 << 62
         starts = [chain.start for chain in self._open if chain.purpose != "fill"]
+        first_sweep = self._began - SWEEP_OVERLAP
+        if self._fill.unread_after(first_sweep):
+            starts.append(first_sweep)
         return min(self._follow_from, self._sweep_from, *starts) - _SLACK
 
     def brought_live(self, events: Iterable[LogEvent], now: float, *, sampled: bool) -> list[LogEvent]:
@@ -256,7 +265,7 @@ class GroupTail:
             requests_per_minute=self._requests.per_minute(now),
             sampled=self._sampled,
             live=self._live,
-            gap=self._gap(service_time),
+            stalled=self._stalled(service_time),
             filling=None if self._fill.done else self._fill.part,
         )
 
@@ -272,10 +281,9 @@ class GroupTail:
         lag = self.lag(service_time)
         return not self.problem and lag is not None and lag > _OUTGROWN_LAG
 
-    def _gap(self, service_time: int) -> str:
-        """What is missing now; it is read when reading goes on."""
+    def _stalled(self, service_time: int) -> str:
         lag = self.lag(service_time)
-        if not self.problem or lag is None or lag < _GAP:
+        if self.failed or not self.problem or lag is None or lag < _STALLED:
             return ""
         since = datetime.fromtimestamp(service_time / 1000 - lag, UTC)
         return f"nothing read since {since:%H:%M:%S}Z"

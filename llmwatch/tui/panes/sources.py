@@ -14,7 +14,17 @@ from textual.geometry import Size
 from llmwatch import units
 from llmwatch.clean import Clean, clean, join, literal
 from llmwatch.sources.source import Feed, SourceState
-from llmwatch.tui.health import LATE_LAG_SECONDS, SIGNS, by_trouble, complaint, part, rank, severity
+from llmwatch.tui.health import (
+    LATE_LAG_SECONDS,
+    SIGNS,
+    by_trouble,
+    complaint,
+    is_sought,
+    part,
+    rank,
+    severity,
+    standstill,
+)
 from llmwatch.tui.panes.columns import figure_cell, short_count
 from llmwatch.tui.widgets.column import Cell, Column, Tone
 from llmwatch.tui.widgets.line import Line
@@ -37,9 +47,7 @@ def state_cell(source: SourceState) -> Cell:
         word = "live tail"
     elif source.status == "reading" and source.bytes_total:
         done = f" {part(source.bytes_read / source.bytes_total)}"
-    if feed is not None and feed.gap:
-        return Cell(literal(f"▲ gap, {word}"), "error")
-    if running and source.detail:
+    if running and complaint(source):
         sign, tone = "▲", "warning"
     return Cell(literal(f"{sign} {word}{done}"), tone)
 
@@ -64,9 +72,10 @@ def _latest(feed: Feed) -> Cell:
 
 
 def _read(source: SourceState) -> Cell:
-    if source.status == "waiting" and not source.bytes_read:
+    unknown = source.feed is None if source.group else source.status == "waiting" and not source.bytes_read
+    if unknown:
         return figure_cell(units.UNKNOWN)
-    text = units.size(source.bytes_read) if source.feed is None else short_count(source.feed.events)
+    text = short_count(source.feed.events) if source.feed else units.size(source.bytes_read)
     return figure_cell(text, "muted")
 
 
@@ -74,7 +83,7 @@ _NAME: Column[SourceState] = Column(
     "name",
     "source",
     "The file or log group. The beginning is left out where there is no room, for ends tell them apart",
-    lambda source, _now: Cell(clean(source.name, NAME_LIMIT), "strong" if rank(source) <= 3 else "plain"),
+    lambda source, _now: Cell(clean(source.name, NAME_LIMIT), "strong" if rank(source) <= 2 else "plain"),
     width=22,
     right=False,
     room=42,
@@ -83,8 +92,8 @@ _NAME: Column[SourceState] = Column(
 _STATE: Column[SourceState] = Column(
     "state",
     "state",
-    "filling: the past that was asked for is still being read; waiting: not there yet, or not readable "
-    "now; gap: events may be missing",
+    "filling: the past that was asked for is still being read; waiting: not found yet; error: not "
+    "readable now",
     lambda source, _now: state_cell(source),
     width=14,
     right=False,
@@ -204,14 +213,14 @@ class SourceDetail(Line):
         source = self._source
         if source is None or not cells:
             return []
+        stalled = standstill(source)
+        said: list[tuple[str, str]] = [
+            ("looking for it …" if is_sought(source) else "", "$foreground 55%"),
+            (complaint(source), f"$text-{severity(source)}"),
+            (stalled if stalled != complaint(source) else "", "$text-warning"),
+        ]
         paragraphs: list[Piece] = [(clean(source.name, NAME_LIMIT), "bold $foreground")]
-        said = [source.detail] if source.detail else []
-        gap = source.feed.gap if source.feed is not None else ""
-        if gap:
-            said.append(f"gap: {gap}")
-        if not said and complaint(source):
-            said.append(complaint(source))
-        paragraphs += [(clean(words, SENTENCE_LIMIT), f"$text-{severity(source)}") for words in said]
+        paragraphs += [(clean(words, SENTENCE_LIMIT), style) for words, style in said if words]
         wrapped = [content((line, style)) for words, style in paragraphs for line in wrap(words, cells)]
         return [*wrapped, *(content(*line) for line in flow(_facts(source), cells))]
 
@@ -224,6 +233,8 @@ def _fact(name: str, value: str, tone: Tone | None = None) -> Pieces:
 def _facts(source: SourceState) -> list[Pieces]:
     """Every figure, also of the columns there is no room for."""
     feed = source.feed
+    if source.group and feed is None:
+        return []
     if feed is None:
         of = f" of {units.size(source.bytes_total)}" if source.bytes_total else ""
         return [_fact("read", f"{units.size(source.bytes_read)}{of}")]
@@ -275,7 +286,7 @@ class SourcePane(Container):
 
     @property
     def badge(self) -> Piece:
-        """How many cannot be read or may have lost something."""
+        """How many need somebody, or time."""
         troubled = [source for source in self.table.rows if complaint(source)]
         if not troubled:
             return NOTHING, ""
@@ -284,8 +295,8 @@ class SourcePane(Container):
 
     def show(self, sources: Sequence[SourceState], now: datetime) -> None:
         """Show these, those in trouble first."""
-        has_feeds = any(source.feed is not None for source in sources)
-        self.table.set_columns(FEED_COLUMNS if has_feeds else _FILE_COLUMNS)
+        has_groups = any(source.group for source in sources)
+        self.table.set_columns(FEED_COLUMNS if has_groups else _FILE_COLUMNS)
         self.table.set_rows(by_trouble(sources), now)
         self._describe()
         labels = (join([literal(f"{self._number} "), self.title]), self.badge)

@@ -18,7 +18,7 @@ from llmwatch.query.detail import DetailKey, DetailKind
 from llmwatch.query.snapshot import EventRow, Snapshot, SnapshotRequest
 from llmwatch.sources.source import SourceState
 from llmwatch.tui.actions import bindings
-from llmwatch.tui.health import complaint, overall, progress
+from llmwatch.tui.health import complaint, is_sought, overall, progress
 from llmwatch.tui.panes.columns import UNKNOWN_NAME, UsageLine, is_bad, is_error
 from llmwatch.tui.panes.events import EventPane
 from llmwatch.tui.panes.sources import NAME_LIMIT, SourcePane
@@ -72,7 +72,7 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         super().__init__()
         self.header = header
         self._title = title
-        self.notice, self.kpis, self.tabs = Notice(), KpiStrip(), TabBar()
+        self.notice, self.kpis, self.tabs, self.keys = Notice(), KpiStrip(), TabBar(), KeyBar()
         self.users, self.models, self.events = UsagePane("user", 1), UsagePane("model", 2), EventPane(3)
         self.sources = SourcePane(4)
         self.sources.display = False
@@ -107,7 +107,7 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
                 yield self.models
             yield self.sources
             yield self.events
-        yield KeyBar()
+        yield self.keys
 
     # What is on screen
 
@@ -140,6 +140,7 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         self.query_one("#groups").display = self.users.display or self.models.display
         self.kpis.display = not (self._zoomed and self.size.height < HIGH)
         self.tabs.display = single
+        self.keys.show(self._active)
         self.pane.focus(scroll_visible=False)
         self._draw_tabs()
         self._ask()
@@ -212,11 +213,19 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
                 [literal("nothing read yet from "), self._title, literal(": press o for its sources")]
             )
         if status == "waiting":
-            return join([literal("waiting for "), self._title, literal(" to appear")])
+            return self._awaited(snapshot.sources)
         if snapshot.counters.lines and not snapshot.counters.events:
             return literal("lines were read and none was understood: press 3 and b to see them")
         ending = ": it has ended" if status == "ended" else ": send a request through the gateway"
         return join([literal("no calls yet in "), self._title, literal(ending)])
+
+    def _awaited(self, sources: tuple[SourceState, ...]) -> Clean:
+        sought = [clean(source.name, NAME_LIMIT) for source in sources if is_sought(source)]
+        if len(sought) > 1:
+            return literal(f"looking for the log groups of {units.count(len(sought))} names …")
+        if sought:
+            return join([literal("looking for log group "), sought[0], literal(" …")])
+        return join([literal("waiting for "), self._title, literal(" to appear")])
 
     # Keys
 
@@ -251,6 +260,7 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
             (name for name, pane in self.panes.items() if self.focused in (pane, *pane.children)),
             self._active,
         )
+        self.keys.show(self._active)
 
     def action_zoom(self) -> None:
         """One pane alone, or all again."""

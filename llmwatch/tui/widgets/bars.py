@@ -59,6 +59,13 @@ class KeyBar(Line):
 
     def __init__(self) -> None:
         super().__init__(id="keybar")
+        self._pane = "users"
+
+    def show(self, pane: str) -> None:
+        """Offer what does something in this pane."""
+        if pane != self._pane:
+            self._pane = pane
+            self.refresh()
 
     def draw(self, cells: int) -> Content:
         """As many as there is room for, the last ones always."""
@@ -67,9 +74,12 @@ class KeyBar(Line):
             pieces += [(literal(key), "bold $primary"), (literal(f" {hint}   "), "$foreground 55%")]
         return content(*pieces)
 
-    @staticmethod
-    def _fitting(cells: int) -> list[tuple[str, str]]:
-        hints = [(action.hint_keys, action.hint) for action in ACTIONS if action.hint]
+    def _fitting(self, cells: int) -> list[tuple[str, str]]:
+        hints = [
+            (action.hint_keys, action.hint)
+            for action in ACTIONS
+            if action.hint and self._pane in action.panes
+        ]
         while len(hints) > 3 and sum(len(key) + len(hint) + 4 for key, hint in hints) - 3 > cells:
             del hints[-3]
         return hints

@@ -90,24 +90,21 @@ class Header(Line):
         now = snapshot.now + timedelta(seconds=silent)
         time = literal(f"{now:%H:%M:%S}Z")
         room = cells - width(time) - 1 - _width(status)
-        feeds = together(snapshot.sources)
-        if feeds is None:
-            shown = _filled([(self._title, "bold $foreground")], self._counters(snapshot, silent), room)
-        else:
-            shown = self._with_feeds(feeds, snapshot, room)
+        shown = self._fitted(_needed(snapshot, silent), _totals(snapshot), room)
         return spread([*status, *shown], [(time, _QUIET)], cells)
 
-    def _with_feeds(self, feeds: Feeds, snapshot: Snapshot, room: int) -> Pieces:
-        """Title and figures in the most generous degree in which all that matter fit.
+    def _fitted(self, needed: list[Figure], others: list[Figure], room: int) -> Pieces:
+        """Title and figures in the most generous degree in which all that are needed fit.
 
-        When none is small enough, the last ones stay out whole, and are counted.
+        When none is small enough, some stay out whole, and are counted: first those that are no trouble, then
+        the last ones.
         """
-        needed = [*_feed_figures(feeds, overall(snapshot.sources)), *_worries(snapshot)]
         pieces: Pieces = []
         for degree in _DEGREES:
             pieces = self._arranged(needed, degree)
             if _width(pieces) <= room:
-                return _filled(pieces, _totals(snapshot), room)
+                return _filled(pieces, others, room)
+        needed = sorted(needed, key=lambda figure: figure.style == _QUIET)
         for kept in range(len(needed) - 1, -1, -1):
             more = literal(f"  +{len(needed) - kept}")
             pieces = [*self._arranged(needed[:kept], _DEGREES[-1]), (more, "bold $text-warning")]
@@ -136,18 +133,6 @@ class Header(Line):
         sources = self._snapshot.sources
         feeds = together(sources)
         return [*pieces, *(_badge(sources) if feeds is None else _feed_badge(feeds, overall(sources)))]
-
-    @staticmethod
-    def _counters(snapshot: Snapshot, silent: float) -> list[Figure]:
-        lag = None if snapshot.lag_seconds is None else snapshot.lag_seconds + silent
-        ended = overall(snapshot.sources) == "ended"
-        bad = [] if _bad(snapshot) else [_figure("bad 0")]
-        return [
-            *([] if ended else [_figure(f"lag {units.age(lag)}")]),
-            *bad,
-            *_worries(snapshot),
-            *_totals(snapshot),
-        ]
 
 
 def _width(pieces: Pieces) -> int:
@@ -194,23 +179,43 @@ def _feed_badge(feeds: Feeds, status: SourceStatus) -> Pieces:
     return pieces
 
 
-def _feed_figures(feeds: Feeds, status: SourceStatus) -> list[Figure]:
-    """In the order of what an on-call needs; what is zero is not there, so that what is there is seen.
+def _needed(snapshot: Snapshot, silent: float) -> list[Figure]:
+    """Those that say whether to trust the screen, in the order of what an on-call needs.
 
-    The two that always change are padded: what stands after them stays where it is. The lag is that of the
-    snapshot: unlike an age, it does not grow between two of them.
+    What log groups suffer without a loss comes last: it is in the Sources pane too.
+    """
+    feeds, status, worries = together(snapshot.sources), overall(snapshot.sources), _worries(snapshot)
+    if feeds is not None:
+        return [*_pace(feeds, status), *worries, *_hardships(feeds)]
+    lag = None if snapshot.lag_seconds is None else snapshot.lag_seconds + silent
+    return [
+        *([] if status == "ended" else [_figure(f"lag {units.age(lag)}")]),
+        *([] if _bad(snapshot) else [_figure("bad 0")]),
+        *worries,
+    ]
+
+
+def _pace(feeds: Feeds, status: SourceStatus) -> list[Figure]:
+    """The two that always change are padded: what stands after them stays where it is.
+
+    The lag is that of the snapshot: unlike an age, it does not grow between two of them.
     """
     lag = feeds.lag_seconds
     behind = lag is not None and lag >= LATE_LAG_SECONDS
     rate = units.rate(feeds.events_per_second)
-    latest = units.latency(feeds.late_seconds * 1000)
-    figures = [_figure("GAP", "bold $text-error")] if feeds.gap else []
+    figures = [_figure(f"stalled {units.age(feeds.stalled_seconds)}", _WARNING)] if feeds.stalled else []
     if status != "ended":
         age = units.age(lag)
-        figures += [
-            _figure(f"lag {age:<3}", _WARNING if behind else _QUIET, f"lag {age}"),
-            _figure(f"{rate:>4} events/s", _QUIET, f"{rate}/s"),
-        ]
+        if lag is not None or not feeds.stalled:
+            figures.append(_figure(f"lag {age:<3}", _WARNING if behind else _QUIET, f"lag {age}"))
+        figures.append(_figure(f"{rate:>4} events/s", _QUIET, f"{rate}/s"))
+    return figures
+
+
+def _hardships(feeds: Feeds) -> list[Figure]:
+    """What is zero is not there, so that what is there is seen."""
+    latest = units.latency(feeds.late_seconds * 1000)
+    figures = []
     if feeds.late:
         late = units.count(feeds.late)
         figures.append(_figure(f"late {late} (max {latest})", _WARNING, f"late {late}"))
@@ -226,10 +231,8 @@ def _bad(snapshot: Snapshot) -> int:
 
 def _worries(snapshot: Snapshot) -> list[Figure]:
     """What the figures below are short of."""
-    bad = _bad(snapshot)
-    tables = (table for table in (snapshot.users, snapshot.models) if table is not None)
-    totals = next((table.totals for table in tables), None)
-    worries = [("unmetered", totals.unmetered), ("unpriced", totals.unpriced)] if totals else []
+    bad, counters = _bad(snapshot), snapshot.counters
+    worries = (("unmetered", counters.unmetered), ("unpriced", counters.unpriced))
     return [
         *([_figure(f"bad {units.count(bad)}", "bold $text-warning")] if bad else []),
         *(_figure(f"{word} {units.count(number)}", _WARNING) for word, number in worries if number),

@@ -33,6 +33,8 @@ class Reply:
     hold: bool = False
     """After the chunks, send nothing and keep the connection, until the service stops."""
     cut: bool = False
+    foreign: bool = False
+    """Not of the service, but of something on the way to it."""
 
     @property
     def data(self) -> bytes:
@@ -74,6 +76,8 @@ def answering(*replies: Reply) -> Iterator[Service]:
             if reply.date:
                 self.send_header("Date", reply.date)
             self.send_header("Content-Type", reply.content_type)
+            if not reply.foreign:
+                self.send_header("x-amzn-RequestId", "5b1c")
             if reply.chunks:
                 self.send_header("Transfer-Encoding", "chunked")
             else:

@@ -163,6 +163,17 @@ def test_the_service_time_is_that_of_the_last_response_and_the_time_since() -> N
         assert api.service_time() == MOMENT + 30
 
 
+def test_the_clock_of_something_on_the_way_is_not_the_services() -> None:
+    later = DATE.replace("10:00:00", "11:00:00")
+    page = Reply(b"<html>busy</html>", 503, later, "text/html", foreign=True)
+    with answering(Reply({"events": []}), page) as service:
+        api = CloudWatch(Connection(endpoint_url=service.url), clock=Clock())
+        api.filter_events(OWN, start=0, end=None)
+        with pytest.raises(CallFailed):
+            api.filter_events(OWN, start=0, end=None)
+        assert api.service_time() == MOMENT
+
+
 def test_the_service_time_is_never_ahead_of_the_service(moto: str) -> None:
     api = CloudWatch(Connection(endpoint_url=moto))
     for _ in range(20):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from llmwatch.sources.cloudwatch.api import CallFailed, Group, LogEvent
-from llmwatch.sources.cloudwatch.poller import Patience, Poller, Settings
+from llmwatch.sources.cloudwatch.poller import Patience, Poller, ReadPage, Settings
 from llmwatch.sources.cloudwatch.tail import Range
 from tests.cloudwatch.clock import VirtualClock
 from tests.cloudwatch.faults import FaultPlan, LivePlan, Window, hard
@@ -113,7 +113,7 @@ def test_outages_and_expired_credentials_lose_nothing_and_are_told() -> None:
         run.go_on(20)
         (state,) = run.poller.states(run.clock.now())
         assert state.feed is not None
-        told.add((state.status, bool(state.feed.gap)))
+        told.add((state.status, bool(state.feed.stalled)))
         assert (state.status == "error") == bool(state.detail)
     assert run.counted() == truth(plan, "router")
     assert {("live", False), ("error", True)} <= told
@@ -337,3 +337,116 @@ def test_a_service_that_throttles_without_end_is_given_up_by_the_impatient() -> 
     run.go_on(HOUR)
     assert run.poller.ended
     assert run.clock.now() - run.plan.start < 300
+
+
+def test_a_group_that_was_given_up_stays_so_whatever_still_comes() -> None:
+    plan = TrafficPlan(seed=11, events=30_000, seconds=HOUR, latest=1.0, skews=(0.0,))
+    run = Run(plan, FaultPlan(page_events=200), Range(stop_at=0), per_second=5.0, patience="none")
+    run.clock.advance(2 * HOUR)
+    run.begin()
+    run.go_on(10)
+    jobs: list[ReadPage] = []
+    while len(jobs) < 2:
+        job = run.poller.next_job(run.clock.now())
+        if isinstance(job, ReadPage):
+            jobs.append(job)
+        else:
+            assert isinstance(job, float)
+            run.clock.advance(job)
+    refusal = CallFailed("credentials", "The session has expired.")
+    run.poller.done(jobs[0], refusal, run.clock.now())
+    run.poller.done(jobs[1], jobs[1].run(run.api), run.clock.now())
+    (state,) = run.poller.states(run.clock.now())
+    assert run.poller.ended
+    assert (state.status, state.detail) == ("error", "The session has expired.")
+
+
+def test_looking_for_names_keeps_to_the_budget_and_goes_on_where_it_was_throttled() -> None:
+    run = Run(TrafficPlan(events=0), FaultPlan(seed=1, throttle=0.3), names=("group-9*",))
+    for number in range(1200):
+        run.model.create_group(f"group-{number:04}", created=0)
+        run.model.create_group(f"group-9{number:04}", created=0)
+    run.begin()
+    began = run.clock.now()
+    while len(run.poller.tails) < 1200 and run.clock.now() < began + 300:
+        run.go_on(1)
+    assert len(run.poller.tails) >= 1200
+    looks = [request.time for request in run.api.requests if request.operation == "DescribeLogGroups"]
+    assert run.api.service.calls["DescribeLogGroups"] < 60
+    assert max(looks) - min(looks) > 10
+
+
+def test_a_token_that_stays_dead_for_long_loses_nothing() -> None:
+    plan = TrafficPlan(seed=12, events=4_000, seconds=HOUR, skews=(0.0,))
+    run = Run(plan, FaultPlan(seed=12, page_events=50))
+    run.begin()
+    run.go_on(600)
+    run.api.service.faults = FaultPlan(seed=12, page_events=50, expire_token=0.99)
+    run.go_on(900)
+    run.api.service.faults = FaultPlan(seed=12, page_events=50)
+    run.go_on(settled(plan))
+    assert run.counted() == truth(plan, "router")
+
+
+def test_many_groups_whose_past_is_filled_slowly_repeat_nothing() -> None:
+    groups = tuple(f"router-{number:03}" for number in range(60))
+    plan = TrafficPlan(seed=13, events=6_000, seconds=900.0, groups=groups, skews=(0.0,), latest=5.0)
+    run = Run(plan, QUIET, Range(since=int(plan.start * 1000)), names=("router*",), kept=10)
+    run.clock.advance(900)
+    run.begin()
+    run.go_on(1500)
+    for group in groups:
+        assert run.counted(group) == truth(plan, group)
+
+
+def test_a_group_that_comes_just_before_the_end_is_read() -> None:
+    run = Run(TrafficPlan(events=0), QUIET, names=("router*",))
+    begin = int(run.plan.start * 1000)
+    run.wanted = Range(since=begin, until=begin + 300_000, stop_at=begin + 300_000)
+    run.begin()
+    run.go_on(270)
+    run.model.create_group("router-new", created=begin + 270_000)
+    for number in range(20):
+        run.model.add("router-new", begin + 271_000 + number, f"line {number}")
+    run.go_on(120)
+    assert run.poller.ended
+    assert run.counted("router-new").total() == 20
+
+
+def test_a_group_by_its_name_and_by_its_arn_is_not_read_twice() -> None:
+    arn = "arn:aws:logs:eu-central-1:123456789012:log-group:router"
+    run = Run(TrafficPlan(events=100), FaultPlan(denied=("DescribeLogGroups",)), names=("router", arn))
+    run.begin()
+    run.go_on(300)
+    assert len(run.poller.tails) == 1
+    assert ["twice" in state.detail for state in run.poller.states(run.clock.now())] == [False, True]
+
+
+def test_a_denied_last_sweep_is_not_asked_for_at_every_look() -> None:
+    run = Run(TrafficPlan(events=0), QUIET)
+    begin = int(run.plan.start * 1000)
+    run.wanted = Range(since=begin, until=begin + 60_000, stop_at=begin + 60_000)
+    run.begin()
+    run.go_on(55)
+    run.api.service.faults = FaultPlan(denied=("FilterLogEvents",))
+    run.go_on(10)
+    assert run.go_on(60) <= 10
+    run.api.service.faults = QUIET
+    run.go_on(30)
+    assert run.poller.ended
+
+
+def test_an_old_event_that_is_taken_in_now_comes_once_beside_live_tail() -> None:
+    run = Run(TrafficPlan(events=0), FaultPlan(), Range(since=0), live=True)
+    run.clock.advance(100)
+    run.begin()
+    run.go_on(0.5)
+    now = int(run.clock.now() * 1000)
+    run.model.add("router", now - 40 * 86_400_000, "from long ago", visible_at=now + 100)
+    (tail,) = run.poller.tails.values()
+    session = run.api.start_live_tail([tail.group])
+    run.go_on(300)
+    for update in session.poll():
+        events = [event for _, event in update.events]
+        run.take(tail.group, tail.brought_live(events, run.clock.now(), sampled=False))
+    assert run.counted().total() == 1

@@ -14,7 +14,7 @@ EVENTS = st.lists(st.tuples(st.integers(0, 3), st.sampled_from("ab")), max_size=
 
 
 def event(time: int, message: str) -> LogEvent:
-    return {"logStreamName": "s", "timestamp": time, "ingestionTime": time + 1, "message": message}
+    return {"logStreamName": "s", "timestamp": time, "ingestionTime": time, "message": message}
 
 
 @given(truth=EVENTS, data=st.data())
