@@ -19,7 +19,7 @@ check: .venv/ready  ## static checks
 	$(BIN)/lint-imports
 
 test: check  ## static checks and all tests
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 bench: .venv/ready  ## the numbers the README claims
 	$(BIN)/python -m benchmarks

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from llmwatch.sources.cloudwatch.api import EventPage
+from llmwatch.sources.cloudwatch.api import EventPage, LogEvent
 from llmwatch.sources.cloudwatch.seen import Seen
 
 MOST_REPEATS = 50
 """A token that repeats itself is legal; one that does so as often with empty pages leads nowhere."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Chain:
     """Where one reading has come to. Times of events are in ms, `due` in seconds of the poller's clock."""
 
@@ -32,6 +32,8 @@ class Chain:
     in_flight: bool = False
     seen: Seen | None = None
     """What this chain gave itself, where its range is too old for the group's memory."""
+    held: list[LogEvent] = field(default_factory=list)
+    """New events that wait for those of an earlier range."""
     _repeats: int = field(default=0)
 
     def begin(self, service_time: int, now: float) -> None:

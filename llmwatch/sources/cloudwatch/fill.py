@@ -14,8 +14,8 @@ _MOST_AT_ONCE = 4
 class Fill:
     """Gives out windows of `since` ≤ time ≤ `until` until all are read. Times in ms.
 
-    `newest_first`: from the end backwards, several at once; else from the start, one after the other, so that
-    lines come in the order of time. `until` None is open: writers' clocks may be two hours ahead.
+    `newest_first`: from the end backwards, else from the start. `until` None is open: writers' clocks may be two
+    hours ahead.
     """
 
     def __init__(
@@ -25,7 +25,7 @@ class Fill:
         self._until = until
         self._last = max(since, now if until is None else until)
         self._newest_first = newest_first
-        self._at_once = max(1, min(at_once, _MOST_AT_ONCE)) if newest_first else 1
+        self._at_once = max(1, min(at_once, _MOST_AT_ONCE))
         self._width = _FIRST_WINDOW
         self._known = False
         """Whether there is anything where was read last. Empty years are gone through one by one, ever faster."""

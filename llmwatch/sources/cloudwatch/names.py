@@ -24,8 +24,9 @@ _ARN = re.compile(
 _LISTED = 8
 """Groups that a message names at most."""
 
-_PAGES_FOR_A_HINT = 10
-"""Pages of all groups that are read to help with a word that means none: 500 groups, 10 requests."""
+_PAGES_IN_ANY_CASE = 40
+"""Pages of all groups that are read for a word that none has as it is written: 2,000 groups. The service looks for
+parts of names in their own case only."""
 
 
 class NoSuchGroup(SourceError):  # noqa: N818  reads as a clause
@@ -173,7 +174,7 @@ def _by_name(name: str) -> Search[Group]:
     containing = [group for group in having if name in group.name]
     if containing:
         return _only(name, containing)
-    listed, complete = yield from _pages(GroupsAsked(), _PAGES_FOR_A_HINT)
+    listed, complete = yield from _pages(GroupsAsked(), _PAGES_IN_ANY_CASE)
     containing = [group for group in listed if name.casefold() in group.name.casefold()]
     if containing:
         return _only(name, containing)

@@ -10,6 +10,7 @@ No network, no thread, no clock: the poller asks what is due, and says what came
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -86,6 +87,8 @@ class GroupTail:
             at_once=at_once,
         )
         self._open: list[Chain] = []
+        self._in_order: deque[Chain] = deque()
+        """Windows of the past whose events have not all been given, where they are wanted in order of time."""
         self._next_follow = self._next_sweep = now
         self._follow_from = max(since, service_time - FOLLOW_OVERLAP)
         self._sweep_from = max(since, service_time - SWEEP_OVERLAP)
@@ -128,6 +131,8 @@ class GroupTail:
     def _open_chains(self, service_time: int, now: float) -> None:
         while window := self._fill.next_window(now):
             self._open.append(window)
+            if not self._wanted.newest_first:
+                self._in_order.append(window)
         if self._finite or not (self._wanted.newest_first or self._fill.done):
             return
         stop_at = self._wanted.stop_at
@@ -172,7 +177,20 @@ class GroupTail:
         self._read_bytes += sum(len(event.get("message", "")) for event in new)
         if chain.advance(page):
             self._completed(chain, now)
-        return new
+        return new if self._wanted.newest_first or chain.purpose != "fill" else self._released(chain, new)
+
+    def _released(self, chain: Chain, new: list[LogEvent]) -> list[LogEvent]:
+        """What may be given now, that nothing later comes before it."""
+        chain.held += new
+        released: list[LogEvent] = []
+        while self._in_order:
+            first = self._in_order[0]
+            released += first.held
+            first.held = []
+            if first in self._open:
+                break
+            self._in_order.popleft()
+        return released
 
     def refused(self, chain: Chain, due: float, *, throttled: bool = False, token: bool = False) -> None:
         """A page did not come; it is asked for again at `due`, or, with a bad `token`, the range from its start."""

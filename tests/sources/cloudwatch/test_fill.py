@@ -27,7 +27,7 @@ def test_windows_cover_each_millisecond_once_in_any_order_of_completion(
         while not fill.done:
             while window := fill.next_window(0.0):
                 waiting.append(window)
-            assert len(waiting) <= (min(at_once, 4) if newest_first else 1)
+            assert len(waiting) <= min(at_once, 4)
             window = waiting.pop(rng.randrange(len(waiting)))
             window.pages = rng.choice((1, 2, 8, 60))
             window.events = window.pages * rng.randrange(0, 3000)
