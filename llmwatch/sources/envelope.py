@@ -27,7 +27,7 @@ _MOST_BLANKS = 1000
 _LINE_OVERHEAD = 100
 """Bytes of memory that a line in waiting takes besides its own."""
 
-_BLOCK_BYTES = 4 << 20
+_BLOCK_BYTES = 1 << 20
 
 _IS_PLAIN = re.compile(LINE_OF_A_LOG).match
 _BEFORE_ANOTHER = re.compile(rb"\n(?!" + LINE_OF_A_LOG + rb")")
@@ -75,17 +75,13 @@ class UnwrappedSource:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._envelopes = Envelopes()
-        self._plain: dict[WholeFile, bool] = {}
 
     def offer(self, take: Callable[[WholeFile], bool]) -> None:
-        """The files without an envelope: each is looked through, once."""
+        """The files that do not begin with an envelope; whoever takes one looks at the lines that nobody knows."""
         if isinstance(self._source, OffersFiles):
-            self._source.offer(lambda file: self._is_plain(file) and take(file))
-
-    def _is_plain(self, file: WholeFile) -> bool:
-        if file not in self._plain:
-            self._plain[file] = not _has_envelope(file)
-        return self._plain[file]
+            self._source.offer(
+                lambda file: not _begins_wrapped(file) and take(replace(file, is_wrapped=_is_wrapped))
+            )
 
     def read(self) -> Iterator[Slice]:
         """What there is now."""
@@ -183,19 +179,19 @@ def _ignore(_: str | None, __: bytes) -> None:
     """Takes lines that are only looked for."""
 
 
-def _has_envelope(file: WholeFile) -> bool:
-    """Whether any line of a file, as it would be read, is in an envelope. True too where it cannot be read now."""
-    first_line = 1
+def _begins_wrapped(file: WholeFile) -> bool:
+    """Whether a line near the beginning of a file is in an envelope. True too where it cannot be read now."""
     try:
         with open(file.path, "rb") as stream:
-            while data := stream.read(_BLOCK_BYTES) + stream.readline(SLICE_BYTES):
-                if _first_envelope(data if data.endswith(b"\n") else data + b"\n", first_line) is not None:
-                    return True
-                if first_line <= _HEAD_LINES:  # later numbers do not matter
-                    first_line += data.count(b"\n")
+            data = stream.read(_BLOCK_BYTES)
     except OSError:
         return True
-    return False
+    return _first_envelope(data[: data.rfind(b"\n") + 1], 1) is not None
+
+
+def _is_wrapped(line: bytes) -> bool:
+    """Whether one line is in an envelope."""
+    return not _IS_PLAIN(line) and Opening(_ignore).open(line + b"\n")
 
 
 @dataclass(slots=True)

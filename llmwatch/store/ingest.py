@@ -128,7 +128,7 @@ class Ingest:
         rows = self._row_count() - first_seq
         bad = self._bad_rows(first_seq)
         lines = _lines_of_file(file.path, {seq - first_seq for seq in bad}) if bad else {}
-        if len(lines) != len(bad) or not file.unchanged():
+        if len(lines) != len(bad) or any(map(file.is_wrapped, lines.values())) or not file.unchanged():
             return None
         blank = self._second_chance([(first_seq + row, line) for row, line in lines.items()])
         return Count(rows, rows - len(blank))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 SLICE_BYTES = 64 << 20
@@ -45,6 +46,8 @@ class WholeFile:
     """Device and inode."""
     size: int
     """Bytes, when it was looked at."""
+    is_wrapped: Callable[[bytes], bool] = lambda _: False
+    """Whether a line that no dialect knows holds others: then the file has to be read as slices."""
 
     def unchanged(self) -> bool:
         """Whether the path still leads to the file, and it has not grown or shrunk."""

@@ -523,7 +523,7 @@ def test_a_control_message_is_told_of_and_is_no_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrapped_line", [None, 0, 700])
-def test_a_whole_file_is_offered_only_if_no_line_is_wrapped(tmp_path: Path, wrapped_line: int | None) -> None:
+def test_a_whole_file_is_taken_only_if_no_line_is_wrapped(tmp_path: Path, wrapped_line: int | None) -> None:
     path = tmp_path / "router.jsonl"
     lines = [line.encode() for line in LINES * 15]  # more than the first ones
     assert len(lines) > 2 * 10_000
@@ -532,17 +532,21 @@ def test_a_whole_file_is_offered_only_if_no_line_is_wrapped(tmp_path: Path, wrap
         lines[place] = recorded(LINES[place % len(LINES)])
     path.write_bytes(b"\n".join(lines))
     source = open_paths([str(path)], follow=False)
-    offered: list[WholeFile] = []
-
-    def take(file: WholeFile) -> bool:
-        offered.append(file)
-        return False
-
     assert isinstance(source, UnwrappedSource)
-    source.offer(take)
-    assert bool(offered) == (wrapped_line is None)
-    pieces = [*source.read(), *source.finish()]
-    assert Counter(line for line in lines_of(pieces) if line) == Counter(line.encode() for line in LINES * 15)
+    taken: list[bool] = []
+    with opened(StoreSettings(whole_files=True)) as store:
+
+        def take(file: WholeFile) -> bool:
+            taken.append(store.take_file(file))
+            return taken[-1]
+
+        source.offer(take)
+        assert taken == ([] if wrapped_line == 0 else [wrapped_line is None])
+        assert store.lines == (len(lines) if wrapped_line is None else 0)
+    if wrapped_line is not None:
+        pieces = [*source.read(), *source.finish()]
+        given_lines = Counter(line for line in lines_of(pieces) if line)
+        assert given_lines == Counter(line.encode() for line in LINES * 15)
 
 
 def test_whole_files_and_slices_give_the_same_totals(tmp_path: Path) -> None:
