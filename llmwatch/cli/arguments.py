@@ -176,7 +176,7 @@ def load_all(arguments: argparse.Namespace, *, whole_files: bool = False) -> Ite
         store.refresh()
         told = [state for state in (source.states() if source is not None else ()) if state.detail]
         for state in told:
-            say(state.detail if state.name in state.detail else f"{state.name}: {state.detail}")
+            say(state.sentence)
         if arguments.group and not store.lines:
             say("there was no event to read: is it the right group, --since, --stream and --filter-pattern?")
         if remark := _nothing_in_scope(store, scope):
@@ -190,11 +190,13 @@ def _nothing_in_scope(store: Store, scope: Scope) -> str:
     from llmwatch.query.scope import EVERYTHING
     from llmwatch.query.tables import count_all
 
+    if scope == EVERYTHING:
+        return ""
     oldest, newest = span(store)
-    if oldest is None or newest is None or scope == EVERYTHING or count_all(store, scope).calls:
+    if oldest is None or newest is None or count_all(store, scope).calls:
         return ""
     return (
-        f"no call that was read began in the time asked for: by their own times they are of "
+        "no call that was read began in the time asked for: by their own times they are of "
         f"{oldest:%Y-%m-%dT%H:%MZ} to {newest:%Y-%m-%dT%H:%MZ}"
     )
 

@@ -38,6 +38,6 @@ def run_monitor(
     finally:
         monitor.stop()
     failed = [state for state in source.states() if state.status == "error"]
-    for detail in dict.fromkeys(state.detail for state in failed):
-        say(detail)  # it went with the screen
+    for sentence in dict.fromkeys(state.sentence for state in failed):
+        say(sentence)  # it went with the screen
     return app.return_code or (SourceError.exit_code if failed else 0)

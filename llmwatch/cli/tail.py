@@ -130,10 +130,10 @@ class _Narrator:
             say(f"{name} is there now.")
         for state in states:
             stopped = state.status in ("error", "waiting")
-            told = state.detail if stopped or state.feed else ""
+            told = state.sentence if stopped or state.feed else ""
             known, had_stopped = self._told.get(state.name, ("", False))
             if told and told != known:
-                say(told if state.name in told else f"{state.name}: {told}")
+                say(told)
             elif had_stopped and not stopped:
                 say(f"{state.name} is read again.")
             self._told[state.name] = (told, stopped and bool(told))

@@ -157,23 +157,23 @@ class Monitor:
         self._asked.clear()
         changed = self._store.refresh()
         self._store.compact()
-        fared, self._fared = self._fared, [(s.name, s.status, s.detail) for s in self._source.states()]
+        sources = self._source.states()
+        fared, self._fared = self._fared, [(state.name, state.status, state.detail) for state in sources]
         changed = changed or fared != self._fared
         if changed or asked or began - self._delivered >= _IDLE_TICK_SECONDS:
             self._version += 1
             self._delivered = began
-            self._deliver(self._snapshot())
+            self._deliver(self._snapshot(sources))
         took = time.monotonic() - began
         return max(TICK_SECONDS, took / _SHARE_OF_A_CORE)
 
-    def _snapshot(self) -> Snapshot:
+    def _snapshot(self, sources: tuple[SourceState, ...]) -> Snapshot:
         request, now = self._request, self._clock()
         window = self._window(now)
         scope, store, panes = self._scope, self._store, request.panes
         end_seq = store.end_seq
         rows = store.query("SELECT max(last_seen) FROM folded_calls").rows
         newest = aware(rows[0][0])
-        sources = self._source.states()
         feeds = [source.feed for source in sources if source.feed is not None]
         self._counters = replace(
             count_all(store, scope, now),

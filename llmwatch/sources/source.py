@@ -55,6 +55,11 @@ class SourceState:
     group: bool = False
     """Whether it is a log group, or a name for some."""
 
+    @property
+    def sentence(self) -> str:
+        """The detail, with the name before it where it does not hold it; empty without one."""
+        return self.detail if not self.detail or self.name in self.detail else f"{self.name}: {self.detail}"
+
 
 @runtime_checkable
 class OffersFiles(Protocol):

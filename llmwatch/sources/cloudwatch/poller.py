@@ -78,6 +78,10 @@ class Name:
         """Whether it was given up."""
         return self.failure is not None
 
+    def give_up(self, failure: LlmwatchError) -> None:
+        """Look no more."""
+        self.failure, self.problem = failure, str(failure)
+
     @property
     def is_prefix(self) -> bool:
         """Whether groups may be added to it at any time."""
@@ -159,8 +163,7 @@ class Poller:
 
     def is_followed(self, tail: GroupTail) -> bool:
         """Whether new events of a group are wanted now."""
-        stop_at = self.settings.wanted.stop_at
-        return not tail.ended and (stop_at is None or self._service_time() < stop_at)
+        return not (tail.ended or self._is_over())
 
     def next_job(self, now: float) -> Job | float:
         """What to ask now, or for how many seconds to wait at most."""
@@ -180,7 +183,7 @@ class Poller:
 
     def _candidates(self, now: float) -> Sequence[tuple[float, Job]]:
         service_time = self._service_time()
-        over = self._is_finite()
+        over = self._is_over()
         jobs: list[tuple[float, Job]] = [
             (min(name.due, now) if over and name.found else name.due, LookUp(name))
             for name in self._names
@@ -201,7 +204,8 @@ class Poller:
         stop_at = self.settings.wanted.stop_at
         return name.is_prefix and (stop_at is None or name.looked_at < stop_at)
 
-    def _is_finite(self) -> bool:
+    def _is_over(self) -> bool:
+        """Whether the end has come, by the service's clock."""
         stop_at = self.settings.wanted.stop_at
         return stop_at is not None and stop_at <= self._service_time()
 
@@ -243,10 +247,8 @@ class Poller:
         name.waiting = "" if groups else f"No log group begins with {name.word[:-1]}; waiting for one."
         for group in groups:
             if self._may_be_known(group):
-                name.failure = UsageError(
-                    f"{group.name} and its ARN may be one group, whose lines would count twice: name it one way."
-                )
-                name.problem = str(name.failure)
+                words = "may be one group, whose lines would count twice: name it one way."
+                name.give_up(UsageError(f"{group.name} and its ARN {words}"))
             elif group.identifier not in self.tails:
                 self.tails[group.identifier] = GroupTail(
                     group,
@@ -256,9 +258,8 @@ class Poller:
                     at_once=round(self.settings.per_second),
                     live=self.settings.live,
                 )
-        if name.is_prefix and not groups and self._is_finite():
-            name.failure = NoSuchGroup(f"No log group begins with {name.word[:-1]}: look at the name.")
-            name.problem = str(name.failure)
+        if name.is_prefix and not groups and self._is_over():
+            name.give_up(NoSuchGroup(f"No log group begins with {name.word[:-1]}: look at the name."))
 
     def _may_be_known(self, group: Group) -> bool:
         """Whether a group is read already under another name, as far as one without an ARN tells."""
@@ -270,7 +271,7 @@ class Poller:
         )
 
     def _name_failed(self, name: Name, failure: LlmwatchError, now: float) -> None:
-        if isinstance(failure, NoSuchGroup) and self.settings.wait and not self._is_finite():
+        if isinstance(failure, NoSuchGroup) and self.settings.wait and not self._is_over():
             name.waiting = f"{failure} Waiting for it."
             name.due = now + _RETRY_SECONDS
             return
@@ -279,7 +280,7 @@ class Poller:
         name.due = now if passing else now + _RETRY_SECONDS
         never = not passing and not name.found and self.settings.patience != "always"
         if never or (self._impatient and passing and self._is_hopeless(failure)):
-            name.failure, name.problem = failure, str(failure)
+            name.give_up(failure)
 
     def _page_failed(self, job: ReadPage, failure: LlmwatchError, now: float) -> None:
         tail, chain = job.tail, job.chain
@@ -301,8 +302,12 @@ class Poller:
     def _impatient(self) -> bool:
         """Whether nobody waits for what cannot be read now."""
         patience = self.settings.patience
-        never_read = not any(tail.was_read for tail in self.tails.values())
-        return patience == "none" or (patience == "when running" and never_read)
+        return patience == "none" or (patience == "when running" and not self._was_read)
+
+    @property
+    def _was_read(self) -> bool:
+        """Whether a page of any group ever came."""
+        return any(tail.was_read for tail in self.tails.values())
 
     def _is_hopeless(self, failure: LlmwatchError) -> bool:
         kind = failure.kind if isinstance(failure, CallFailed) else ""
@@ -322,7 +327,7 @@ class Poller:
 
     def failure(self) -> LlmwatchError | None:
         """Why nothing was read at all, if nothing was: words that are off first."""
-        if any(tail.was_read for tail in self.tails.values()):
+        if self._was_read:
             return None
         failures = [name.failure for name in self._names if name.failure]
         failures += [SourceError(tail.problem) for tail in self.tails.values() if tail.failed]

@@ -75,6 +75,10 @@ class GroupTail:
         """Why Live Tail is off now, as a sentence; else empty. The exact reading goes on."""
         self.failed = False
         """Whether it was given up."""
+        self.was_read = False
+        """Whether any page ever came."""
+        self.read_bytes = 0
+        """Characters of all messages given."""
         self._wanted = wanted
         self._began = service_time
         self._finite = wanted.stop_at is not None and wanted.stop_at <= service_time
@@ -89,31 +93,23 @@ class GroupTail:
         self._open: list[Chain] = []
         self._in_order: deque[Chain] = deque()
         """Windows of the past whose events have not all been given, where they are wanted in order of time."""
-        self._next_follow = self._next_sweep = now
+        self._next_follow, self._next_sweep = now, now + SWEEP_SECONDS
         self._follow_from = max(since, service_time - FOLLOW_OVERLAP)
         self._sweep_from = max(since, service_time - SWEEP_OVERLAP)
-        self._next_sweep = now + SWEEP_SECONDS
         self._last_follow: Chain | None = None
         self._last_sweep: Chain | None = None
         self._finishing = self._ended = False
-        self._was_read = False
         self._seen = Seen()
         self._balance = Balance() if live else None
         self._requests = LastMinute()
         self._arrivals = LastMinute()
         self._events = self._late = self._latest = self._throttled = self._sampled = 0
         self._live = False
-        self._read_bytes = 0
 
     @property
     def ended(self) -> bool:
         """Whether nothing more will be read."""
         return self.failed or self._ended or (self._finite and self._fill.done)
-
-    @property
-    def was_read(self) -> bool:
-        """Whether any page ever came."""
-        return self._was_read
 
     @property
     def remembered(self) -> int:
@@ -167,14 +163,14 @@ class GroupTail:
         """A page came. Returns those of its events that are new."""
         if not self.failed:
             self.problem = ""
-        self._was_read = True
+        self.was_read = True
         chain.in_flight = False
         chain.due = min(now, chain.due + _PATIENCE) if chain.purpose == "follow" else now
         new = list(self._news(chain, page.events))
         self._events += len(new)
         if chain.purpose != "fill":
             self._arrivals.add(now, len(new))
-        self._read_bytes += sum(len(event.get("message", "")) for event in new)
+        self.read_bytes += sum(len(event.get("message", "")) for event in new)
         if chain.advance(page):
             self._completed(chain, now)
         return new if self._wanted.newest_first or chain.purpose != "fill" else self._released(chain, new)
@@ -305,11 +301,6 @@ class GroupTail:
             return ""
         since = datetime.fromtimestamp(service_time / 1000 - lag, UTC)
         return f"nothing read since {since:%H:%M:%S}Z"
-
-    @property
-    def read_bytes(self) -> int:
-        """Characters of all messages given."""
-        return self._read_bytes
 
 
 def _beginning(group: Group) -> int:
