@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from llmwatch import units
 from llmwatch.clean import clean
@@ -46,14 +46,17 @@ def _show(source: Source, over: threading.Event) -> None:
     if over.wait(_SHOWN_AFTER_SECONDS):
         return
     while True:
-        width = shutil.get_terminal_size().columns - 1
-        line = clean(_words(source, time.monotonic() - began), width).text
-        sys.stderr.write(f"{_ERASE_LINE}{line}")
-        sys.stderr.flush()
+        show_line(sys.stderr, _words(source, time.monotonic() - began))
         if over.wait(_EVERY_SECONDS):
-            sys.stderr.write(_ERASE_LINE)
-            sys.stderr.flush()
+            show_line(sys.stderr, "")
             return
+
+
+def show_line(stream: TextIO, words: str) -> None:
+    """Put the words, cleaned and cut to the width, in place of the last line of a terminal."""
+    width = shutil.get_terminal_size().columns - 1
+    stream.write(f"{_ERASE_LINE}{clean(words, width).text}")
+    stream.flush()
 
 
 def _words(source: Source, seconds: float) -> str:

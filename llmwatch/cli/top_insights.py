@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from llmwatch import units
 from llmwatch.cli.arguments import check_sources, read_scope
 from llmwatch.cli.output import json_text
+from llmwatch.cli.progress import show_line
 from llmwatch.cli.top import document, finding, largest_first, print_rows, print_table
 from llmwatch.errors import SourceError, UsageError
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from llmwatch.query.scope import Scope
     from llmwatch.sources.cloudwatch.api import Group
     from llmwatch.sources.cloudwatch.insights import QueryProgress, QueryResult
-
-_ERASE_LINE = "\r\033[K"
 
 
 def run_insights(arguments: argparse.Namespace, by: Sequence[str], limit: int) -> int:
@@ -137,14 +136,12 @@ def _progress_line() -> Iterator[Callable[[QueryProgress], None] | None]:
             parts.append(_about(found.price_usd or 0))
         if progress.trouble:
             parts.append("waiting to ask again")
-        sys.stderr.write(_ERASE_LINE + ", ".join(parts))
-        sys.stderr.flush()
+        show_line(sys.stderr, ", ".join(parts))
 
     try:
         yield show
     finally:
-        sys.stderr.write(_ERASE_LINE)
-        sys.stderr.flush()
+        show_line(sys.stderr, "")
 
 
 def _print(form: str, scope: Scope, answer: InsightsTable, result: QueryResult) -> None:
