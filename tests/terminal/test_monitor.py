@@ -207,8 +207,7 @@ def test_the_monitor_writes_no_control_but_its_own() -> None:
             for key in (b"\r", b"\x1b", b"k", b"\r", b"\x1b"):
                 wire.rest(0.15)
                 wire.press(key)
-        wire.rest(0.15)
-        wire.press(b"q")
+        wire.quit()
         assert wire.ended() == 0
     finally:
         wire.close()

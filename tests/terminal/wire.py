@@ -38,6 +38,14 @@ class Wire:
         """Type."""
         os.write(self._master, keys)
 
+    def quit(self) -> None:
+        """Close what is open and quit. A busy program reads an escape and the next key as one: then again."""
+        until = time.monotonic() + PATIENCE
+        while self._program.poll() is None and time.monotonic() < until:
+            for key in (b"\x1b", b"q"):
+                self.rest(0.3)
+                self.press(key)
+
     def wait_for(self, text: bytes) -> None:
         """Read until something that is written from now on has this text."""
         seen = b""
