@@ -19,7 +19,7 @@ from llmwatch.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     from llmwatch.pricing.overrides import Overrides
-    from llmwatch.query.insights import CallsQuery
+    from llmwatch.query.insights_calls import CallsQuery
     from llmwatch.query.insights_table import Approximation, InsightsTable
     from llmwatch.query.scope import Scope
     from llmwatch.sources.cloudwatch.api import Group
@@ -75,7 +75,7 @@ def _check(arguments: argparse.Namespace) -> None:
 def _question(
     arguments: argparse.Namespace, by: Sequence[str], now: datetime, overrides: Overrides | None
 ) -> CallsQuery:
-    from llmwatch.query.insights import LONG_ABOVE, CallsQuery
+    from llmwatch.query.insights_calls import LONG_ABOVE, CallsQuery
 
     scope = read_scope(arguments, now)
     entries = overrides.entries if overrides else ()

@@ -13,7 +13,7 @@ from llmwatch.errors import SourceError
 from llmwatch.pricing.price import KINDS, Price, PriceKey
 from llmwatch.pricing.resolver import PriceResolver
 from llmwatch.query.columns import MEASURES
-from llmwatch.query.insights import LATENCY_PERCENTILES, CallsQuery, class_tokens
+from llmwatch.query.insights_calls import LATENCY_PERCENTILES, CallsQuery, class_tokens
 from llmwatch.query.snapshot import Table, TableRow, Usage
 from llmwatch.store.schema import TOKEN_COLUMNS
 

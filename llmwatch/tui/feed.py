@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from llmwatch.query.detail import Detail, DetailKey, DetailKind
-from llmwatch.query.snapshot import Snapshot, SnapshotRequest
+from llmwatch.query.found import Found, SearchRequest
+from llmwatch.query.insights.answer import Answer
+from llmwatch.query.scope import Scope
+from llmwatch.query.snapshot import EventRow, Snapshot, SnapshotRequest
 
 
 class Feed(Protocol):
@@ -14,6 +17,11 @@ class Feed(Protocol):
 
     title: str
     """What is being watched, as in `router.jsonl`; raw text."""
+
+    @property
+    def scope(self) -> Scope:
+        """What every table speaks of now."""
+        ...
 
     def start(self, deliver: Callable[[Snapshot], None]) -> None:
         """Begin, once. `deliver` is called from the feed's thread with every new snapshot.
@@ -31,6 +39,25 @@ class Feed(Protocol):
 
     def detail(self, kind: DetailKind, key: DetailKey) -> Detail:
         """What a row drills into. It blocks: the app calls it in a thread of its own."""
+        ...
+
+    def rescope(self, scope: Scope) -> None:
+        """From the next snapshot on, which follows at once, speak of this. Returns without waiting for it."""
+        ...
+
+    def search(self, request: SearchRequest, cancelled: Callable[[], bool]) -> Iterator[Found]:
+        """Look through what was read, newest first: each part of the answer is all of it so far.
+
+        It blocks, and ends early, without a part that is done, when `cancelled`. Raises UsageError.
+        """
+        ...
+
+    def context(self, seq: int, before: int, after: int) -> tuple[EventRow, ...]:
+        """An event and its neighbours in the log, whatever the scope; oldest first. It blocks."""
+        ...
+
+    def ask(self, text: str, cancelled: Callable[[], bool]) -> Answer:
+        """A Logs Insights query over the lines in the scope's window. It blocks. Raises UsageError."""
         ...
 
     def stop(self) -> None:

@@ -20,7 +20,7 @@ from llmwatch.pricing.overrides import Override, Overrides
 from llmwatch.pricing.price import price_per_million
 from llmwatch.pricing.resolver import PriceResolver
 from llmwatch.query.columns import MEASURES
-from llmwatch.query.insights import INSIGHTS_GROUPINGS, LONG_ABOVE, CallsQuery
+from llmwatch.query.insights_calls import INSIGHTS_GROUPINGS, LONG_ABOVE, CallsQuery
 from llmwatch.query.insights_table import InsightsTable, Pricing, insights_table
 from llmwatch.query.scope import EVERYTHING, Scope
 from llmwatch.query.snapshot import Table, TableRow, Usage
