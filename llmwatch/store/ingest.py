@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from llmwatch.dialects.dialect import CANONICAL_COLUMNS, Dialect, quoted
+from llmwatch.dialects.dialect import CANONICAL_COLUMNS, Dialect
 from llmwatch.dialects.registry import DIALECTS
 from llmwatch.store.lenient import BOM, repair
+from llmwatch.store.reader import json_columns
 from llmwatch.store.resume import Count, Place
 from llmwatch.store.slice import WholeFile
 
@@ -29,10 +30,6 @@ _REJECTED_BYTES = 4096
 
 _AHEAD = 3
 """One slice being written, one that waits, one being prepared."""
-
-_LONG_VALUE = 4 << 20
-_LONGEST_VALUE = 64 << 20
-"""Bytes of a line: what the reader is made for, and what it is told to take when it has met a longer one."""
 
 Item = TypeVar("Item")
 
@@ -147,20 +144,13 @@ class Ingest:
         return [int(seq) for (seq,) in rows]
 
     def _read(self, statement: str, files: Sequence[str], dialect: Dialect) -> None:
-        """Run `statement` on what the dialect makes of the files.
-
-        The reader's buffers are twice the longest value it allows, and large ones are slow, so it is allowed
-        longer values only when it has met one.
-        """
-        import duckdb
-
-        try:
-            self._connection.execute(f"{statement} ({dialect.select(_reader(files, dialect.columns))})")
-        except duckdb.InvalidInputException as error:
-            if "maximum_object_size" not in str(error):
-                raise
-            reader = _reader(files, dialect.columns, _LONGEST_VALUE)
-            self._connection.execute(f"{statement} ({dialect.select(reader)})")
+        """Run `statement` on what the dialect makes of the files."""
+        json_columns(
+            self._connection,
+            files,
+            dialect.columns,
+            lambda reader: f"{statement} ({dialect.select(reader)})",
+        )
 
     def _row_count(self) -> int:
         row = self._connection.execute("SELECT count(*) FROM lines").fetchone()
@@ -233,14 +223,6 @@ def _lines_of_file(path: str, wanted: set[int]) -> dict[int, bytes]:
                     found[place] = line.rstrip(b"\n")
                 place += 1
     return found
-
-
-def _reader(files: Sequence[str], columns: Mapping[str, str], longest: int = _LONG_VALUE) -> str:
-    names = ", ".join(quoted(file) for file in files)
-    return (
-        f"read_json([{names}], format = 'newline_delimited', columns = {dict(columns)!r}, ignore_errors = true, "
-        f"maximum_object_size = {longest})"
-    )
 
 
 def _batches(items: Sequence[Item], size: int = 1000) -> Iterable[Sequence[Item]]:

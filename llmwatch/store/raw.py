@@ -1,71 +1,84 @@
-"""The raw bytes of every line, compressed on disk, so that a row on screen can show the line it came from.
+"""The text of every line, for whoever searches it or wants to see it.
 
-Not in DuckDB: a million router lines are 604 MB there and 30 MB here (measured), and only one is looked at.
+A DuckDB database of its own, in a temporary file: there it is compressed (24 MB a million router lines, and 0.6 s to
+write; in memory 130 to 310 MB), and a search of a million lines takes 0.1 s.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
-from llmwatch.errors import StoreError
+from llmwatch.dialects.dialect import quoted
+from llmwatch.store.reader import json_lines
 
-_BLOCK_BYTES = 1 << 20
-_LEVEL = -3
-"""zstd's fast levels: the ingest thread pays for it."""
+if TYPE_CHECKING:
+    import duckdb
 
+    from llmwatch.store.ingest import Prepared
+    from llmwatch.store.scratch import Scratch
 
-class _Block(NamedTuple):
-    first_seq: int
-    offset: int
-    length: int
+RAW_LINES = "raw.lines"
+"""A table of `seq`, as the rowid of `lines`, and `line`: its text, with bytes that are not UTF-8 as `\\xff`."""
+
+_CHECKPOINT_EVERY = 250_000
+"""Lines in small slices are compressed then; until that they are in memory."""
 
 
 class RawLines:
-    """An append-only file of compressed blocks of whole lines. One thread appends; any may read."""
+    """The raw lines of a store. One thread appends; any may query the table."""
 
-    def __init__(self, folder: Path) -> None:
-        import zstandard
+    def __init__(self, connection: duckdb.DuckDBPyConnection, scratch: Scratch) -> None:
+        self._connection = connection
+        self._scratch = scratch
+        self._unsettled = 0
 
-        self._path = folder / "lines.zst"
-        self._compressor = zstandard.ZstdCompressor(level=_LEVEL)
-        self._blocks: list[_Block] = []
-        self._file = self._path.open("wb", buffering=0)
+    @staticmethod
+    def attach(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+        """Make the database; before the connection is locked down."""
+        path = quoted(str(folder / "raw.duckdb"))
+        connection.execute(f"ATTACH {path} AS raw (RECOVERY_MODE no_wal_writes)")
+        connection.execute(f"CREATE TABLE {RAW_LINES} (seq BIGINT, line VARCHAR USING COMPRESSION zstd)")
 
-    def append(self, data: bytes, first_seq: int) -> None:
+    def append(self, prepared: Prepared, first_seq: int, rows: int) -> None:
         """Keep whole lines, the first of them as `first_seq`."""
-        start, seq = 0, first_seq
-        while start < len(data):
-            end = data.find(b"\n", min(start + _BLOCK_BYTES, len(data) - 1)) + 1 or len(data)
-            block = self._compressor.compress(data[start:end])
-            try:
-                offset = self._file.tell()
-                rest = memoryview(block)
-                while rest:  # a nearly full disk takes a part
-                    rest = rest[self._file.write(rest) :]
-            except OSError as error:
-                raise StoreError(
-                    f"{self._path.parent} is full ({error.strerror}): free room there or set TMPDIR elsewhere"
-                ) from error
-            self._blocks.append(_Block(seq, offset, len(block)))
-            seq += data.count(b"\n", start, end)
-            start = end
+        numbered = f"SELECT {first_seq} - 1 + row_number() OVER () AS seq, json AS line FROM"
+        json_lines(
+            self._connection,
+            prepared.files,
+            lambda reader: f"INSERT INTO {RAW_LINES} FROM ({numbered} {reader}) WHERE line IS NOT NULL",
+        )
+        if self._connection.fetchone() != (rows,):
+            self._add_missing(prepared.data, first_seq, rows)
+        self._unsettled += rows
+        if self._unsettled > _CHECKPOINT_EVERY:
+            self._unsettled = 0
+            self._connection.execute("CHECKPOINT raw")
 
-    def line(self, seq: int) -> bytes | None:
-        """The line with that sequence number, without its newline; None if it was not kept."""
-        import zstandard
+    def _add_missing(self, data: bytes, first_seq: int, rows: int) -> None:
+        """Lines that are no JSON are not given by the reader."""
+        missing = self._connection.execute(
+            f"SELECT seq FROM range(?, ?) r(seq) ANTI JOIN (SELECT seq FROM {RAW_LINES} WHERE seq >= ?) USING (seq)",
+            [first_seq, first_seq + rows, first_seq],
+        ).fetchall()
+        lines = data.split(b"\n")
+        self._insert([(seq, lines[seq - first_seq]) for (seq,) in missing])
 
-        place = bisect_right(self._blocks, seq, key=lambda block: block.first_seq) - 1
-        if place < 0:
-            return None
-        block = self._blocks[place]
-        with self._path.open("rb") as file:
-            file.seek(block.offset)
-            lines = zstandard.ZstdDecompressor().decompress(file.read(block.length)).split(b"\n")
-        number = seq - block.first_seq
-        return lines[number] if number < len(lines) - 1 else None
+    def _insert(self, lines: Sequence[tuple[int, bytes]]) -> None:
+        """The reader's buffers are twice the longest value it is told to take."""
+        rows = [
+            json.dumps({"seq": seq, "line": line.decode("utf-8", "backslashreplace")}).encode()
+            for seq, line in lines
+        ]
+        files = ", ".join(quoted(file) for file in self._scratch.put(b"\n".join(rows) + b"\n", "odd"))
+        self._connection.execute(
+            f"INSERT INTO {RAW_LINES} FROM read_json([{files}], format = 'newline_delimited', "
+            "columns = {seq: 'BIGINT', line: 'VARCHAR'}, "
+            f"maximum_object_size = {max(1 << 20, max(map(len, rows)) + 1)})"
+        )
 
-    def close(self) -> None:
-        """Stop writing; the folder's owner removes the file."""
-        self._file.close()
+    def take_back(self, first_seq: int) -> None:
+        """Forget the lines from `first_seq` on."""
+        self._connection.execute(f"DELETE FROM {RAW_LINES} WHERE seq >= ?", [first_seq])

@@ -16,7 +16,7 @@ from llmwatch.pricing.resolver import PriceResolver
 from llmwatch.store.fold import Fold
 from llmwatch.store.ingest import Ingest, Prepared
 from llmwatch.store.prices import PriceTable
-from llmwatch.store.raw import RawLines
+from llmwatch.store.raw import RAW_LINES, RawLines
 from llmwatch.store.resume import Count, Place, Resume
 from llmwatch.store.schema import DERIVED_AGAIN, TABLES, VIEWS
 from llmwatch.store.scratch import Scratch
@@ -48,7 +48,7 @@ class StoreSettings:
     whole_files: bool = False
     """Let DuckDB read whole files from where they lie. Such a store is not locked down, and does not `ask`."""
     keep_raw: bool = False
-    """Keep the bytes of every line, so that `raw_line` can show them."""
+    """Keep the text of every line, so that it can be searched and `raw_line` can show it."""
     resolver: PriceResolver = field(default_factory=PriceResolver)
 
 
@@ -81,7 +81,7 @@ class Store:
             prices = PriceTable(self._connection, self.settings.resolver)
             self._ingest = Ingest(self._connection, self._scratch)
             self._fold = Fold(self._connection, self._scratch, prices)
-            self._raw = RawLines(self._scratch.spill) if self.settings.keep_raw else None
+            self._raw = RawLines(self._connection, self._scratch) if self.settings.keep_raw else None
             self._resume = Resume(self._connection)
         except BaseException:
             self._scratch.close()
@@ -126,7 +126,7 @@ class Store:
             with self._all_or_nothing():
                 counts = self._ingest.write(lines, places)
                 if self._raw:
-                    self._raw.append(new, self._end_seq)
+                    self._raw.append(lines, self._end_seq, sum(count.rows for count in counts))
                 self._note(places, counts)
 
     def _note(self, places: Sequence[Place], counts: Sequence[Count]) -> None:
@@ -146,6 +146,8 @@ class Store:
     def _take_back(self) -> None:
         """Undo a failed `take`. What made it fail, a full disk say, may forbid that too until the next."""
         if self._failed:
+            if self._raw:
+                self._raw.take_back(self._end_seq)
             self._end_seq = self._ingest.take_back(self._end_seq)
             self._failed = False
 
@@ -241,9 +243,12 @@ class Store:
             except duckdb.Error as error:
                 raise UsageError(f"the query was refused: {error}") from error
 
-    def raw_line(self, seq: int) -> bytes | None:
-        """The bytes of a line, without its newline; None where the store does not keep them."""
-        return self._raw.line(seq) if self._raw else None
+    def raw_line(self, seq: int) -> str | None:
+        """The text of a line, exact but for bytes that are not UTF-8; None where the store does not keep it."""
+        if self._raw is None:
+            return None
+        rows = self.query(f"SELECT line FROM {RAW_LINES} WHERE seq = ?", [seq]).rows
+        return str(rows[0][0]) if rows else None
 
     def interrupt(self) -> None:
         """End what the store is doing, and answering. Callable from any thread."""
@@ -253,8 +258,6 @@ class Store:
 
     def close(self) -> None:
         """Close the database and remove all temporary files."""
-        if self._raw:
-            self._raw.close()
         self._connection.close()
         self._scratch.close()
 
@@ -313,6 +316,8 @@ def _open(settings: StoreSettings, scratch: Scratch) -> duckdb.DuckDBPyConnectio
             connection.execute("SET checkpoint_threshold = '1TB'; PRAGMA disable_checkpoint_on_shutdown")
         else:
             connection.execute("ATTACH ':memory:' AS store (COMPRESS)")
+        if settings.keep_raw:
+            RawLines.attach(connection, scratch.spill)
         connection.execute("USE store")
         if settings.database is not None:
             _refuse_anothers(connection, settings.database)

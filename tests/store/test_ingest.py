@@ -145,7 +145,7 @@ def test_raw_lines_are_found_by_their_number() -> None:
         ingest(store, b"".join(lines[:15_000]))
         ingest(store, b"".join(lines[15_000:]), 15_001)
         for seq in (0, 1, 14_999, 15_000, 19_999):
-            assert store.raw_line(seq) == lines[seq].rstrip(b"\n")
+            assert store.raw_line(seq) == lines[seq].decode().rstrip("\n")
         assert store.raw_line(20_000) is None
         assert store.raw_line(-1) is None
 

@@ -140,7 +140,7 @@ def test_a_moment_that_failed_can_be_given_again(
             ("new", 1, "three"),
         ]
         for seq, _, _, message in events:
-            assert store.raw_line(int(str(seq))) == (LINE % str(message).encode()).rstrip(b"\n")
+            assert store.raw_line(int(str(seq))) == (LINE % str(message).encode()).decode().rstrip("\n")
         assert store.query("SELECT source, line FROM rejected ORDER BY ALL").rows == [
             ("a", 2),
             ("a", 4),
