@@ -15,6 +15,7 @@ from llmwatch.cli.groups import add_group_arguments, check_groups, open_groups
 from llmwatch.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
+    from llmwatch.query.filters.filter import Filter
     from llmwatch.query.scope import Scope
     from llmwatch.sources.cloudwatch.poller import Patience
     from llmwatch.sources.source import Source
@@ -40,7 +41,17 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
         "--since", metavar="WHEN", help="only calls begun from then on: 15m, 2h, 7d, today, 2026-02-27T16:47Z"
     )
     parser.add_argument("--until", metavar="WHEN", help="only calls begun before then")
+    add_filter_argument(parser)
     add_group_arguments(parser)
+
+
+def add_filter_argument(parser: argparse.ArgumentParser) -> None:
+    """What of it counts, by more than time."""
+    parser.add_argument(
+        "--filter",
+        metavar="FILTER",
+        help="only what matches: user:alice model:kimi* status:error cost>0.5 (docs/filters.md)",
+    )
 
 
 def add_store_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +69,7 @@ def add_store_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def read_scope(arguments: argparse.Namespace, now: datetime) -> Scope:
-    """The scope that --since and --until mean."""
+    """The scope that --since, --until and --filter mean."""
     from llmwatch.query.moments import read_moment
     from llmwatch.query.scope import Scope
 
@@ -66,7 +77,20 @@ def read_scope(arguments: argparse.Namespace, now: datetime) -> Scope:
     until = None if arguments.until is None else read_moment(arguments.until, now)
     if since and until and since >= until:
         raise UsageError(f"--since {arguments.since} is not before --until {arguments.until}: exchange them")
-    return Scope(since, until)
+    return narrowed(Scope(since, until), arguments)
+
+
+def narrowed(scope: Scope, arguments: argparse.Namespace) -> Scope:
+    """The scope with what --filter wants. Raises UsageError."""
+    return scope if arguments.filter is None else scope.narrowed(filter_of(arguments.filter))
+
+
+def filter_of(text: str) -> Filter:
+    """A filter as it is typed; it may name saved ones. Raises UsageError."""
+    from llmwatch.config import load_config
+    from llmwatch.query.filters.language import read_filter
+
+    return read_filter(text, load_config().filters if "@" in text else {})
 
 
 @contextmanager
@@ -169,7 +193,14 @@ def load_all(arguments: argparse.Namespace, *, whole_files: bool = False) -> Ite
     with ExitStack() as stack:
         named = arguments.paths or arguments.group
         source = stack.enter_context(open_source(arguments, scope, follow=False)) if named else None
-        store = stack.enter_context(open_store(arguments, whole_files=whole_files, source=source))
+        store = stack.enter_context(
+            open_store(
+                arguments,
+                keep_raw=scope.needs_text,
+                whole_files=whole_files and not scope.needs_text,
+                source=source,
+            )
+        )
         if source is not None:
             with progress_line(source):
                 load(source, store)
@@ -185,9 +216,9 @@ def load_all(arguments: argparse.Namespace, *, whole_files: bool = False) -> Ite
 
 
 def _nothing_in_scope(store: Store, scope: Scope) -> str:
-    """A sentence where all calls that were read are of another time; else empty."""
+    """A sentence where no call that was read is in scope, and why; else empty."""
     from llmwatch.query.rates import span
-    from llmwatch.query.scope import EVERYTHING
+    from llmwatch.query.scope import EVERYTHING, Scope
     from llmwatch.query.tables import count_all
 
     if scope == EVERYTHING:
@@ -195,6 +226,9 @@ def _nothing_in_scope(store: Store, scope: Scope) -> str:
     oldest, newest = span(store)
     if oldest is None or newest is None or count_all(store, scope).calls:
         return ""
+    window = Scope(scope.since, scope.until)
+    if window == EVERYTHING or count_all(store, window).calls:
+        return f"no call matches {scope.text}"
     return (
         "no call that was read began in the time asked for: by their own times they are of "
         f"{oldest:%Y-%m-%dT%H:%MZ} to {newest:%Y-%m-%dT%H:%MZ}"

@@ -7,7 +7,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from llmwatch.cli.arguments import add_store_arguments, open_store
+from llmwatch.cli.arguments import add_filter_argument, add_store_arguments, narrowed, open_store
 
 NAME = "replay"
 HELP = "a recording, on its own clock"
@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--speed", type=float, default=1.0, metavar="N", help="so many times as fast; default 1"
     )
+    add_filter_argument(parser)
     add_store_arguments(parser)
 
 
@@ -27,16 +28,17 @@ def run(arguments: argparse.Namespace) -> int:
     from llmwatch.query.scope import Scope
     from llmwatch.sources.replay import ReplaySource
 
+    scope = narrowed(Scope(), arguments)
     source = ReplaySource(arguments.path, clock=lambda: datetime.now(UTC), speed=arguments.speed)
     screen = sys.stdout.isatty() and sys.stdin.isatty()
     try:
-        with open_store(arguments, keep_raw=screen) as store:
+        with open_store(arguments, keep_raw=screen or scope.needs_text) as store:
             if screen:
                 from llmwatch.cli.screen import run_monitor
 
-                return run_monitor(source, store, Scope(), title=str(arguments.path), clock=source.now)
+                return run_monitor(source, store, scope, title=str(arguments.path), clock=source.now)
             from llmwatch.cli.tail import follow_lines, write_plain
 
-            return follow_lines(source, store, Scope(), write_plain, follow=True)
+            return follow_lines(source, store, scope, write_plain, follow=True, clock=source.now)
     finally:
         source.close()

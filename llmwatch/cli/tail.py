@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     patience: Patience = "none" if not follow else "always" if screen else "when running"
     with (
         open_source(arguments, scope, follow=follow, calls=screen, patience=patience) as source,
-        open_store(arguments, keep_raw=screen, source=source) as store,
+        open_store(arguments, keep_raw=screen or scope.needs_text, source=source) as store,
         _recorder(arguments.record) as record,
     ):
         if screen:
@@ -87,12 +87,13 @@ def follow_lines(
     *,
     follow: bool,
     record: Callable[[Slice], None] | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> int:
     """Write each event as it arrives; returns the exit code."""
     from llmwatch.cli.main import say
     from llmwatch.sources.pump import gathered
 
-    narrator, writer = _Narrator(), _Writer(store, scope, write, record)
+    narrator, writer = _Narrator(), _Writer(store, scope, write, record, clock, hold=not follow)
     while True:
         ended = source.ended or not follow
         for moment in gathered(source.read()):
@@ -100,6 +101,7 @@ def follow_lines(
         if ended or source.ended:
             for moment in gathered(source.finish()):
                 writer.take(moment)
+            writer.finish()
         narrator.tell(source.states())
         if ended or source.ended:
             break
@@ -140,7 +142,10 @@ class _Narrator:
 
 
 class _Writer:
-    """Takes slices into the store and writes their events; those of one moment are put in order of time first."""
+    """Takes slices into the store and writes their events; those of one moment are put in order of time first.
+
+    What a filter asks of calls is answered with what is known when a line arrives or, to `hold` back, at the end.
+    """
 
     def __init__(
         self,
@@ -148,15 +153,27 @@ class _Writer:
         scope: Scope,
         write: Callable[[EventRow], None],
         record: Callable[[Slice], None] | None,
+        clock: Callable[[], datetime],
+        *,
+        hold: bool,
     ) -> None:
-        self.rejected = 0
-        """Lines that were not understood."""
         self._store = store
         self._scope = scope
         self._write = write
         self._record = record
-        self._written = store.end_seq
+        self._clock = clock
+        self._needs_calls = any(chip.filter.needs_calls for chip in scope.filters)
+        self._hold = hold and self._needs_calls
+        self._first = self._taken = store.end_seq
         self._slices = 0
+        self._unwritten: list[tuple[int, int, bool]] = []
+        """Moments: their first line, the line after their last, and whether they are to be put in order."""
+
+    @property
+    def rejected(self) -> int:
+        """Lines that were not understood, in scope or not."""
+        rows = self._store.query("SELECT count(*) FROM rejected_lines WHERE seq >= ?", [self._first]).rows
+        return int(str(rows[0][0]))
 
     def take(self, moment: Sequence[Slice]) -> None:
         """The slices of a moment, or a part of them."""
@@ -166,17 +183,23 @@ class _Writer:
         self._store.ingest(*moment)
         self._slices += len(moment)
         if not moment[-1].more:
-            self._flush()
+            self._unwritten.append((self._taken, self._store.end_seq, self._slices > 1))
+            self._taken, self._slices = self._store.end_seq, 0
+            if not self._hold:
+                self.finish()
 
-    def _flush(self) -> None:
+    def finish(self) -> None:
+        """Write what is not written yet."""
         from llmwatch.query.events import in_time, iterate_events
 
-        events: Iterable[EventRow] = iterate_events(self._store, self._written, self._store.end_seq)
-        for event in in_time(events) if self._slices > 1 else events:
-            self.rejected += event.kind in _REJECTED
-            if self._scope.includes(event.time):
+        if self._needs_calls:
+            self._store.refresh()
+        now = self._clock()
+        for start, end, mixed in self._unwritten:
+            events: Iterable[EventRow] = iterate_events(self._store, start, end, self._scope, now)
+            for event in in_time(events) if mixed else events:
                 self._write(event)
-        self._written, self._slices = self._store.end_seq, 0
+        self._unwritten.clear()
 
 
 def _write_json(event: EventRow) -> None:

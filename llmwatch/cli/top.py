@@ -143,7 +143,7 @@ def _print(form: str, loaded: Loaded, table: Table, counters: Counters) -> None:
 def document(scope: Scope, table: Table, counters: Mapping[str, object]) -> dict[str, object]:
     """The answer as JSON has it."""
     return {
-        "scope": {"since": instant(scope.since), "until": instant(scope.until), "filter": None},
+        "scope": {"since": instant(scope.since), "until": instant(scope.until), "filter": scope.text},
         "by": list(table.by),
         "rows": _rows(table),
         "groups": table.groups,

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from llmwatch.query.detail import CallRow, Detail, DetailKey, DetailKind, EventDetail, ModelDetail, UserDetail
 from llmwatch.query.events import select_events
+from llmwatch.query.filters.language import exact
 from llmwatch.query.rates import RateWindow
 from llmwatch.query.scope import Scope
 from llmwatch.query.snapshot import EventRow, Series
@@ -25,7 +26,7 @@ def take_detail(
     if kind == "event":
         return _event(store, int(key or 0), now)
     name = None if key is None else str(key)
-    one = Scope(scope.since, scope.until, ((kind, name),))
+    one = scope.narrowed(exact(kind, name))
     parts = {
         "key": name,
         "table": group_calls(store, one, ["model" if kind == "user" else "user"], now=now, rates=window),
@@ -72,7 +73,7 @@ def _cost(store: Store, scope: Scope, now: datetime) -> Series:
 
 def _event(store: Store, seq: int, now: datetime) -> EventDetail:
     raw = store.raw_line(seq)
-    text = None if raw is None else raw[:_LONGEST_RAW].decode("utf-8", "backslashreplace")
+    text = None if raw is None else raw[:_LONGEST_RAW]
     found = store.query("SELECT request_id FROM lines WHERE rowid = ?", [seq]).rows
     request_id = found[0][0] if found else None
     if request_id is None:

@@ -10,6 +10,7 @@ from llmwatch.query.snapshot import EventRow
 from llmwatch.store.store import Store
 
 _AT_ONCE = 20_000
+_FIRST_PART = 50_000
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 _EVENTS = """
@@ -35,21 +36,48 @@ def events_between(
     limit: int,
     scope: Scope = EVERYTHING,
     *,
+    now: datetime | None = None,
     by_time: bool = False,
 ) -> tuple[EventRow, ...]:
     """The newest `limit` of the events in scope from `first_seq` up to but not including `end_seq`, oldest first.
 
     Newest are those read last, or, `by_time`, those whose time is the latest.
     """
-    window, moments = scope.window("l.time")
-    rows = select_events(
-        store,
-        f"l.rowid >= ? AND l.rowid < ? AND {window}",
-        [first_seq, end_seq, *moments],
-        order="l.time DESC NULLS LAST, l.rowid DESC" if by_time else "l.rowid DESC",
-        limit=limit,
-    )
-    return in_time(rows) if by_time else rows[::-1]
+    condition, parameters = scope.events_sql()
+    if by_time:
+        order = "l.time DESC NULLS LAST, l.rowid DESC"
+        span = "l.rowid >= ? AND l.rowid < ?"
+        found = select_events(
+            store,
+            f"{span} AND {condition}",
+            [first_seq, end_seq, *parameters],
+            order=order,
+            limit=limit,
+            now=now,
+        )
+        return in_time(found)
+    rows: list[EventRow] = []
+    for start, end in _backwards(first_seq, end_seq):
+        rows += select_events(
+            store,
+            f"l.rowid >= ? AND l.rowid < ? AND {condition}",
+            [start, end, *parameters],
+            order="l.rowid DESC",
+            limit=limit - len(rows),
+            now=now,
+        )
+        if len(rows) == limit:
+            break
+    return tuple(rows[::-1])
+
+
+def _backwards(first_seq: int, end_seq: int) -> Iterator[tuple[int, int]]:
+    """Ever larger parts of a range, the last one first: where much matches, little is looked at."""
+    size, end = _FIRST_PART, end_seq
+    while end > first_seq:
+        start = max(first_seq, end - size)
+        yield start, end
+        size, end = size * 4, start
 
 
 def in_time(rows: Iterable[EventRow]) -> tuple[EventRow, ...]:
@@ -62,18 +90,26 @@ def in_time(rows: Iterable[EventRow]) -> tuple[EventRow, ...]:
     return tuple(row for _, _, row in sorted(timed, key=lambda one: one[:2]))
 
 
-def iterate_events(store: Store, first_seq: int, end_seq: int) -> Iterator[EventRow]:
-    """All events from `first_seq` up to but not including `end_seq`, in order, a part of them in memory."""
+def iterate_events(
+    store: Store, first_seq: int, end_seq: int, scope: Scope = EVERYTHING, now: datetime | None = None
+) -> Iterator[EventRow]:
+    """The events in scope from `first_seq` up to but not including `end_seq`, in order, a part of them in memory."""
     for start in range(first_seq, end_seq, _AT_ONCE):
-        yield from events_between(store, start, min(start + _AT_ONCE, end_seq), _AT_ONCE)
+        yield from events_between(store, start, min(start + _AT_ONCE, end_seq), _AT_ONCE, scope, now=now)
 
 
 def select_events(
-    store: Store, condition: str, parameters: Sequence[object], *, order: str = "l.rowid", limit: int
+    store: Store,
+    condition: str,
+    parameters: Sequence[object],
+    *,
+    order: str = "l.rowid",
+    limit: int,
+    now: datetime | None = None,
 ) -> tuple[EventRow, ...]:
     """Events by an SQL condition of ours over `lines l`; what comes from a person goes in as a parameter."""
     sql = _EVENTS.format(condition=condition, order=order, limit=int(limit))
-    return tuple(_event(row) for row in store.query(sql, parameters).rows)
+    return tuple(_event(row) for row in store.query(sql, parameters, now=now).rows)
 
 
 def _event(row: Sequence[object]) -> EventRow:

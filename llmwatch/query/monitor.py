@@ -13,9 +13,14 @@ from llmwatch.errors import LlmwatchError
 from llmwatch.query.detail import Detail, DetailKey, DetailKind
 from llmwatch.query.details import take_detail
 from llmwatch.query.events import events_between
+from llmwatch.query.found import Found, SearchRequest
+from llmwatch.query.insights.answer import Answer
+from llmwatch.query.insights.engine import StoreLines, answer
+from llmwatch.query.insights.parse import read_query
 from llmwatch.query.rates import RateWindow, kpis, rate_window
 from llmwatch.query.scope import Scope, aware
-from llmwatch.query.snapshot import Counters, Snapshot, SnapshotRequest
+from llmwatch.query.search import context, search
+from llmwatch.query.snapshot import Counters, EventRow, Snapshot, SnapshotRequest
 from llmwatch.query.tables import count_all, group_calls
 from llmwatch.sources.pump import gathered
 from llmwatch.sources.source import Source, SourceState
@@ -49,6 +54,8 @@ class Monitor:
         self._source = source
         self._store = store
         self._scope = scope or Scope()
+        self._scope_version = 0
+        self._version_sent = -1
         self._clock = clock
         self._record = record
         self._deliver: Callable[[Snapshot], None] = lambda _: None
@@ -83,6 +90,41 @@ class Monitor:
         """What stands behind a row; blocks for as long as it takes."""
         now = self._clock()
         return take_detail(self._store, self._scope, self._window(now), kind, key, now)
+
+    @property
+    def scope(self) -> Scope:
+        """What every table speaks of now."""
+        return self._scope
+
+    def rescope(self, scope: Scope) -> None:
+        """Speak of another scope, at once."""
+        self._scope = scope
+        self._scope_version += 1
+        self._request = replace(self._request, after_seq=-1)
+        self._asked.set()
+
+    def search(self, request: SearchRequest, cancelled: Callable[[], bool]) -> Iterator[Found]:
+        """Look through the scope, newest first; see `query.search`."""
+        by_time = any(state.feed is not None for state in self._source.states())
+        return search(
+            self._store, self._scope, request, now=self._clock(), cancelled=cancelled, by_time=by_time
+        )
+
+    def context(self, seq: int, before: int, after: int) -> tuple[EventRow, ...]:
+        """An event and its neighbours in the log, whatever the scope."""
+        return context(self._store, seq, before, after)
+
+    def ask(self, text: str, cancelled: Callable[[], bool]) -> Answer:
+        """A Logs Insights query over the lines in the scope's window; see `query.insights`."""
+        scope = self._scope
+        return answer(
+            StoreLines(self._store),
+            read_query(text),
+            since=scope.since,
+            until=scope.until,
+            now=self._clock(),
+            cancelled=cancelled,
+        )
 
     def stop(self) -> None:
         """End the thread, and wait for it."""
@@ -170,8 +212,12 @@ class Monitor:
     def _snapshot(self, sources: tuple[SourceState, ...]) -> Snapshot:
         request, now = self._request, self._clock()
         window = self._window(now)
-        scope, store, panes = self._scope, self._store, request.panes
+        version, scope = self._scope_version, self._scope
+        store, panes = self._store, request.panes
         end_seq = store.end_seq
+        # What a call's later lines tell of it changes which of its earlier ones are in scope.
+        whole = version != self._version_sent or any(chip.filter.needs_calls for chip in scope.filters)
+        after_seq = -1 if whole else request.after_seq
         rows = store.query("SELECT max(last_seen) FROM folded_calls").rows
         newest = aware(rows[0][0])
         feeds = [source.feed for source in sources if source.feed is not None]
@@ -180,6 +226,8 @@ class Monitor:
             late=sum(feed.late for feed in feeds),
             sampled=sum(feed.sampled for feed in feeds),
         )
+        if "events" in panes:
+            self._version_sent = version
         return Snapshot(
             version=self._version,
             now=now,
@@ -212,13 +260,15 @@ class Monitor:
             if "models" in panes
             else None,
             events=events_between(
-                store, request.after_seq + 1, end_seq, request.event_limit, scope, by_time=bool(feeds)
+                store, after_seq + 1, end_seq, request.event_limit, scope, now=now, by_time=bool(feeds)
             )
             if "events" in panes
             else (),
             events_total=store.lines,
             last_seq=end_seq - 1,
             by_time=bool(feeds),
+            scope_version=version,
+            whole=whole and "events" in panes,
         )
 
     def _window(self, now: datetime) -> RateWindow:

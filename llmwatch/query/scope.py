@@ -86,12 +86,6 @@ class Scope:
         wanted = [(condition, naive(moment)) for condition, moment in bounds if moment is not None]
         return " AND ".join(condition for condition, _ in wanted) or "true", [moment for _, moment in wanted]
 
-    def includes(self, moment: datetime | None) -> bool:
-        """Whether an event of that time is in the window. One without a time is, unless there is a bound."""
-        if moment is None:
-            return self.since is None and self.until is None
-        return (self.since is None or moment >= self.since) and (self.until is None or moment < self.until)
-
 
 EVERYTHING = Scope()
 

@@ -137,6 +137,10 @@ class Snapshot:
     """The newest line that `events` were chosen from."""
     by_time: bool = False
     """Whether `events` are the newest by their time, as of groups that are filled backwards; else as read."""
+    scope_version: int = 0
+    """Changes with the scope: what was kept of another is of no use."""
+    whole: bool = False
+    """Whether `events` are all there are to show, and not only those that are new."""
 
 
 @dataclass(frozen=True, slots=True)

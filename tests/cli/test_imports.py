@@ -19,6 +19,10 @@ HEAVY = (
     "pydantic",
     "zstandard",
     "orjson",
+    "lark",
+    "re2",
+    "tomlkit",
+    "platformdirs",
     "asyncio",
 )
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+import re
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from llmwatch.query.detail import CallRow, Detail, DetailKey, DetailKind, EventDetail, ModelDetail, UserDetail
+from llmwatch.query.found import CallHit, Found, SearchRequest
+from llmwatch.query.insights.answer import Answer
+from llmwatch.query.scope import Scope
 from llmwatch.query.snapshot import (
     Counters,
     EventRow,
@@ -299,6 +304,17 @@ class FakeFeed:
     answer: Detail | Exception | None = None
     stopped: bool = False
     version: int = 0
+    scope: Scope = field(default_factory=Scope)
+    scope_version: int = 0
+    scoped: bool = False
+    """Whether events are those that the scope's filters let through."""
+    searches: list[SearchRequest] = field(default_factory=list)
+    cancelled: list[SearchRequest] = field(default_factory=list)
+    slow: threading.Event | None = None
+    """When it is there, a search stops half way until it is set, or until the search is cancelled."""
+    contexts: list[int] = field(default_factory=list)
+    queries: list[str] = field(default_factory=list)
+    answered: Answer = field(default_factory=lambda: Answer((), ()))
 
     def __post_init__(self) -> None:
         if RUNAWAY in self.users:
@@ -342,7 +358,9 @@ class FakeFeed:
         )
         known = table("user", self.users, asked.users_sort, asked.users_descending, asked.row_limit)
         models = table("model", self.models, asked.models_sort, asked.models_descending, asked.row_limit)
-        events = tuple(row for row in self.events if row.seq > asked.after_seq)[-asked.event_limit :]
+        chips = self.scope.filters if self.scoped else ()
+        kept = [row for row in self.events if all(says(chip.filter.text, row) for chip in chips)]
+        events = tuple(row for row in kept if row.seq > asked.after_seq)[-asked.event_limit :]
         return Snapshot(
             version=self.version,
             now=START,
@@ -354,6 +372,7 @@ class FakeFeed:
             models=models if "models" in asked.panes else None,
             events=events if "events" in asked.panes else (),
             events_total=len(self.events) + 47_211 * bool(self.events),
+            scope_version=self.scope_version,
         )
 
     def tick(self) -> None:
@@ -394,5 +413,81 @@ class FakeFeed:
         made = UserDetail if kind == "user" else ModelDetail
         return made(key, table("model" if kind == "user" else "user", other), errors, slow, kpis(1).cost_usd)
 
+    def rescope(self, scope: Scope) -> None:
+        self.scope = scope
+        self.scope_version += 1
+        self.tick()
+
+    def search(self, request: SearchRequest, cancelled: Callable[[], bool]) -> Iterator[Found]:
+        self.searches.append(request)
+        text = request.filter.text if request.filter else ""
+        hits = [row for row in reversed(self.events) if says(text, row)]
+        total = len(self.events)
+        if request.calls:
+            hits, total = [row for row in hits if row.kind == "end"], total // 3
+        if self.slow is not None:
+            yield self._found(request, hits[: len(hits) // 2], total, examined=total * 43 // 100)
+            while not self.slow.wait(0.01):
+                if cancelled():
+                    self.cancelled.append(request)
+                    return
+        yield self._found(request, hits, total, examined=total)
+
+    @staticmethod
+    def _found(request: SearchRequest, hits: list[EventRow], total: int, examined: int) -> Found:
+        listed = tuple(hits[: request.limit])
+        return Found(
+            events=() if request.calls else listed,
+            calls=tuple(map(as_call, listed)) if request.calls else (),
+            values=tuple(
+                tuple(f"{key} of {row.seq}" if row.seq % 3 else None for key in request.fields)
+                for row in listed
+                if request.fields
+            ),
+            matched=len(hits),
+            examined=examined,
+            total=total,
+            done=examined == total,
+        )
+
+    def context(self, seq: int, before: int, after: int) -> tuple[EventRow, ...]:
+        self.contexts.append(seq)
+        return tuple(row for row in self.events if seq - before <= row.seq <= seq + after)
+
+    def ask(self, text: str, cancelled: Callable[[], bool]) -> Answer:
+        self.queries.append(text)
+        return self.answered
+
     def stop(self) -> None:
         self.stopped = True
+
+
+def says(text: str, row: EventRow) -> bool:
+    """Whether a filter as simple as those of these tests lets an event through: a word, or `field="value"`."""
+    if exact := re.fullmatch(r'(\w+)="(.*)"', text):
+        return bool(getattr(row, exact[1], None) == exact[2])
+    words = text.strip('"').casefold()
+    told = (row.message, row.error, row.user, row.model, row.request_id)
+    return any(words in value.casefold() for value in told if value)
+
+
+def as_call(row: EventRow) -> CallHit:
+    """The call of an event."""
+    return CallHit(
+        seq=row.seq,
+        time=row.time,
+        request_id=row.request_id,
+        user=row.user,
+        model=row.model,
+        status="error" if row.error else "ok",
+        http_status=row.status,
+        latency_ms=row.latency_ms,
+        input_tokens=1_200,
+        cache_read_tokens=0,
+        cache_write_tokens=None,
+        output_tokens=340,
+        cost_usd=0.01234,
+        error=row.error,
+        source=row.source,
+        dialect="router",
+    )

@@ -20,6 +20,8 @@ class Cell(NamedTuple):
 
     text: Clean
     tone: Tone = "plain"
+    marks: tuple[tuple[int, int], ...] = ()
+    """From which character to which it is highlighted, in order; only words at the left of a column can be."""
 
 
 RARE, EASE = 9, 8

@@ -23,7 +23,7 @@ from textual.strip import Strip
 from llmwatch.clean import Clean, literal
 from llmwatch.tui.actions import bindings
 from llmwatch.tui.widgets.column import GAP, Cell, Column, place
-from llmwatch.tui.widgets.text import NOTHING, content, fit, width
+from llmwatch.tui.widgets.text import NOTHING, content, fit, marked, width
 
 R = TypeVar("R")
 
@@ -44,6 +44,8 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         "table--sorted",
         "table--cursor",
         "table--hover",
+        "table--found",
+        "table--mark",
     }
 
     @dataclass
@@ -106,6 +108,8 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         self._key: Hashable = _NONE
         self._chosen = False
         """Whether anybody moved the cursor; until then it stays on the first row, whichever that is."""
+        self.found: Hashable = _NONE
+        """The key of a row that stays tinted wherever the cursor goes."""
         self._heading = 1 if heading else 0
         self._now = _EPOCH
         self._hover = -1
@@ -326,8 +330,11 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         if index >= len(self.rows):
             return Strip.blank(cells, self.rich_style)
         state = "table--cursor" if index == self.cursor and (self.has_focus or not self.stream) else ""
+        row = self.rows[index]
+        if not state and self.found is not _NONE and self._key_of(row) == self.found:
+            state = "table--found"
         state = state or ("table--hover" if index == self._hover else "")
-        return self._strip(self._cells(self.rows[index]), state, self.has_focus, cells)
+        return self._strip(self._cells(row), state, self.has_focus, cells)
 
     def _cells(self, row: R) -> tuple[Cell, ...]:
         cells = tuple(column.cell(row, self._now) for column, _ in self.placed)
@@ -341,12 +348,14 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         del focused
         under = Style(bgcolor=self.get_component_rich_style(state).bgcolor) if state else Style.null()
         base = self.rich_style + under
+        mark = self.get_component_rich_style("table--mark")
+        lit = Style(color=mark.color, bold=True, underline=True)
         segments = []
         for (column, cells_wide), cell in zip(self.placed, cells, strict=True):
             tone = self.get_component_rich_style(f"table--{cell.tone}") + under
-            segments.append(
-                Segment(fit(cell.text, cells_wide, right=column.right, ending=column.ending), tone)
-            )
+            shown = fit(cell.text, cells_wide, right=column.right, ending=column.ending)
+            marks = () if column.right or column.ending else cell.marks
+            segments += [Segment(part, tone + lit if is_mark else tone) for part, is_mark in marked(shown, marks)]
             segments.append(Segment(" " * GAP, base))
         return Strip(segments[:-1]).adjust_cell_length(length, base)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from itertools import pairwise
 
 from rich.cells import cell_len, set_cell_size
 from textual.content import Content
@@ -55,6 +56,13 @@ def fit(text: Clean, cells: int, *, right: bool = False, ending: bool = False) -
     shown = cut_start(text, cells) if ending else cut(text, cells)
     padding = " " * (cells - cell_len(shown))
     return padding + shown if right else shown + padding
+
+
+def marked(shown: str, marks: Sequence[tuple[int, int]]) -> list[tuple[str, bool]]:
+    """A text in parts, and whether each is one of the marks: pairs of places, in order and apart."""
+    edges = [0, *(min(edge, len(shown)) for mark in marks for edge in mark), len(shown)]
+    parts = [(shown[start:end], bool(number % 2)) for number, (start, end) in enumerate(pairwise(edges))]
+    return [part for part in parts if part[0]]
 
 
 def wrap(text: Clean, cells: int) -> list[Clean]:
