@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, date, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from llmwatch.clean import clean
 from llmwatch.errors import UsageError
+from llmwatch.query.export import instant, json_text, write_csv
 
 if TYPE_CHECKING:
     from llmwatch.query.snapshot import Counters
 
+__all__ = [
+    "FORMATS",
+    "add_format_arguments",
+    "aligned",
+    "counters_json",
+    "instant",
+    "json_text",
+    "write_rows",
+]
+
 _IN_TOTALS = ("unmetered", "unpriced")
 FORMATS = ("table", "json", "jsonl", "csv", "parquet")
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _WIDEST_CELL = 60
 
 
@@ -37,30 +43,13 @@ def counters_json(counters: Counters) -> dict[str, int]:
     return {name: count for name, count in asdict(counters).items() if name not in _IN_TOTALS}
 
 
-def json_text(value: object) -> str:
-    """JSON that holds any text exactly and is harmless on a terminal: all but printable ASCII is escaped."""
-    try:
-        text = json.dumps(value, default=_plain, allow_nan=False)
-    except ValueError:
-        text = json.dumps(_without_nan(value), default=_plain, allow_nan=False)
-    return text.replace("\x7f", "\\u007f")
-
-
-def instant(moment: datetime | None) -> str | None:
-    """A time as JSON has it: UTC, with `Z`."""
-    if moment is None:
-        return None
-    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return aware.isoformat().replace("+00:00", "Z")
-
-
 def write_rows(rows: Iterable[Mapping[str, object]], columns: Sequence[str], form: str) -> None:
     """Write rows as jsonl, csv or parquet."""
     if form == "jsonl":
         for row in rows:
             print(json_text(row))
     elif form == "csv":
-        _write_csv(rows, columns)
+        write_csv(sys.stdout, columns, ([row[column] for column in columns] for row in rows))
     elif form == "parquet":
         _write_parquet(list(rows), columns)
 
@@ -75,48 +64,6 @@ def aligned(header: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> 
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         yield "  ".join(padded).rstrip()
-
-
-def _without_nan(value: object) -> object:
-    """JSON has no number for NaN and the infinities; what is no number is not known."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return value
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return instant(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return (
-            int(value)
-            if value == value.to_integral_value() and value.as_tuple().exponent == 0
-            else float(value)
-        )
-    return str(value)
-
-
-def _write_csv(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> None:
-    import csv
-
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([_csv_cell(row[column]) for column in columns])
-
-
-def _csv_cell(value: object) -> object:
-    """Cleaned text that no spreadsheet takes for a formula."""
-    if value is None or isinstance(value, int | float | Decimal):
-        return value
-    text = clean(instant(value) if isinstance(value, datetime) else value, 32_000).text
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
 def _write_parquet(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> None:
