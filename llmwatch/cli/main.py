@@ -11,10 +11,10 @@ from typing import NoReturn
 
 from llmwatch import __version__
 from llmwatch.clean import clean
-from llmwatch.cli import demo, doctor, replay, sql, tail, top
+from llmwatch.cli import demo, doctor, query, replay, search, sql, tail, top
 from llmwatch.errors import LlmwatchError, SourceError
 
-_COMMANDS = (tail, top, sql, demo, replay, doctor)
+_COMMANDS = (tail, top, search, query, sql, demo, replay, doctor)
 _INTERRUPTED = 130
 _BUG = 70
 """`EX_SOFTWARE` of sysexits.h: beside the contract, which knows no bugs."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -54,13 +54,15 @@ def write_rows(rows: Iterable[Mapping[str, object]], columns: Sequence[str], for
         _write_parquet(list(rows), columns)
 
 
-def aligned(header: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> Iterable[str]:
-    """Lines of a table whose first `left` columns are text and the rest numbers; ends of lines are bare."""
+def aligned(
+    header: Sequence[str], rows: Sequence[Sequence[str]], left: int, *, right: Collection[int] = ()
+) -> Iterable[str]:
+    """Lines of a table whose first `left` columns are text and the rest, and `right`, numbers; ends are bare."""
     cells = [[clean(cell, _WIDEST_CELL).text for cell in row] for row in [header, *rows]]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     for row in cells:
         padded = (
-            cell.ljust(width) if column < left else cell.rjust(width)
+            cell.ljust(width) if column < left and column not in right else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         yield "  ".join(padded).rstrip()

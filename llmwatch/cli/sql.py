@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import argparse
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+import math
+import sys
+from collections.abc import Iterable
+from contextlib import closing
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from itertools import chain
 
 from llmwatch.cli.arguments import Loaded, add_source_arguments, add_store_arguments, load_all
-from llmwatch.cli.output import add_format_arguments, aligned, counters_json, instant, json_text, write_rows
+from llmwatch.cli.output import add_format_arguments, counters_json
+from llmwatch.cli.rows import STREAMED, check_columns, print_rows
+from llmwatch.cli.waiting import awaited, bounded_memory
 from llmwatch.errors import UsageError
-
-if TYPE_CHECKING:
-    from llmwatch.store.store import Rows
 
 NAME = "sql"
 HELP = "read-only SQL over events, calls and rejected lines"
+
+_SECONDS = 60.0
+_ROW_BYTES = 64
+"""Of a tuple and its place in a list."""
+_SHARE_OF_ROWS = 8
+"""Which part of the memory rows may take that are gathered; as text on their way out they take some times more."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `sql` takes."""
     parser.add_argument("sql", metavar="SELECT", nargs="?", help="the query")
-    parser.add_argument("--describe", action="store_true", help="print the columns of each table")
+    parser.add_argument("--describe", action="store_true", help="print the columns of each table, and end")
+    parser.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=float,
+        default=_SECONDS,
+        help=f"how long the query may run, 0 is for ever; default {_SECONDS:g}",
+    )
     add_source_arguments(parser)
     add_format_arguments(parser)
     add_store_arguments(parser)
@@ -30,53 +44,81 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Read, ask, print."""
-    from llmwatch.query.tables import count_all
-
-    if arguments.sql is None and not arguments.describe:
+    if arguments.describe:
+        return _describe(arguments.format)
+    if arguments.sql is None:
         raise UsageError("sql takes a query, as in: llmwatch sql 'SELECT * FROM calls' router.jsonl")
-    now = datetime.now(UTC)
+    if arguments.filter is not None:
+        raise UsageError("--filter does not go with sql, which has WHERE: leave one of them out")
+    if not (arguments.timeout >= 0 and math.isfinite(arguments.timeout)):
+        raise UsageError(f"--timeout {arguments.timeout} is no time: write seconds, or 0 for no limit")
+    _check_text(arguments.sql)
     with load_all(arguments) as loaded:
-        text = _DESCRIBE if arguments.describe else arguments.sql
-        answer = _ask(loaded, text, now)
-        if arguments.format != "table":
-            _refuse_namesakes(answer.columns)
-        rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
-        if arguments.format == "json":
-            counters = counters_json(count_all(loaded.store, loaded.scope, now))
-            print(json_text({"columns": list(answer.columns), "rows": rows, "counters": counters}))
-        elif arguments.format == "table":
-            cells = [[_cell(value) for value in row] for row in answer.rows]
-            for line in aligned(answer.columns, cells, left=len(answer.columns)):
-                print(line)
-        else:
-            write_rows(rows, answer.columns, arguments.format)
+        _answer(loaded, arguments)
         return loaded.exit_code
 
 
-_DESCRIBE = """SELECT table_name AS "table", column_name AS "column", data_type AS type FROM duckdb_columns()
-WHERE table_name IN ('events', 'calls', 'rejected') AND database_name = 'store' ORDER BY table_name, column_index"""
+def _describe(form: str) -> int:
+    """Print the tables, their columns and what those mean."""
+    from llmwatch.store.meanings import MEANINGS
+    from llmwatch.store.store import Store
+
+    store = Store()
+    try:
+        types = {
+            row[:2]: row[2]
+            for row in store.query(
+                "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE database_name = 'store'"
+            ).rows
+        }
+    finally:
+        store.close()
+    rows = [
+        (table, column, str(types[table, column]), meaning)
+        for table, meanings in MEANINGS.items()
+        for column, meaning in meanings.items()
+    ]
+    print_rows(("table", "column", "type", "meaning"), rows, form, dict, null="")
+    return 0
 
 
-def _ask(loaded: Loaded, text: str, now: datetime) -> Rows:
-    """The answer, from a thread of its own: DuckDB looks for signals only between two tasks, and one may never end."""
-    with ThreadPoolExecutor(1) as pool:
-        scope = loaded.scope
-        answer = pool.submit(loaded.store.ask, text, since=scope.since, until=scope.until, now=now)
-        try:
-            return answer.result()
-        except (KeyboardInterrupt, SystemExit):
-            loaded.store.interrupt()
-            raise
+def _check_text(sql: str) -> None:
+    try:
+        sql.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"character {error.start + 1} of the query is not Unicode: leave it out") from error
 
 
-def _refuse_namesakes(columns: tuple[str, ...]) -> None:
-    """An object holds one value a name: the other would be lost."""
-    name, count = next(iter(Counter(columns).most_common(1)), ("", 0))
-    if count > 1:
-        raise UsageError(f"{count} columns are named {name!r}: name them apart with AS")
+def _answer(loaded: Loaded, arguments: argparse.Namespace) -> None:
+    from llmwatch.query.tables import count_all
+
+    store, scope, now, form = loaded.store, loaded.scope, datetime.now(UTC), arguments.format
+    memory = store.settings.memory_bytes
+    answer = store.ask(arguments.sql, since=scope.since, until=scope.until, now=now)
+    with (
+        bounded_memory(memory),
+        closing(awaited(answer, store.interrupt, seconds=arguments.timeout)) as parts,
+    ):
+        first = next(parts)
+        check_columns(first.columns, form)
+        rows: Iterable[tuple[object, ...]] = (row for part in chain([first], parts) for row in part.rows)
+        if form not in STREAMED:
+            rows = _gathered(rows, memory // _SHARE_OF_ROWS)
+        print_rows(
+            first.columns, rows, form, lambda: counters_json(count_all(store, scope, now)), null="NULL"
+        )
 
 
-def _cell(value: object) -> str:
-    if value is None:
-        return "NULL"
-    return str(instant(value)) if isinstance(value, datetime) else str(value)
+def _gathered(rows: Iterable[tuple[object, ...]], most_bytes: int) -> list[tuple[object, ...]]:
+    """All rows, if they are no more than so much."""
+    gathered: list[tuple[object, ...]] = []
+    size = 0
+    for row in rows:
+        size += _ROW_BYTES + sum(map(sys.getsizeof, row))
+        if size > most_bytes:
+            raise UsageError(
+                f"the query was refused: its first {len(gathered):,} rows fill the memory; ask for fewer with LIMIT "
+                "or GROUP BY, raise --memory, or write them as they come with --format jsonl or csv"
+            )
+        gathered.append(row)
+    return gathered

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from llmwatch import units
-from llmwatch.cli.arguments import check_sources, read_scope
+from llmwatch.cli.arguments import read_scope
 from llmwatch.cli.output import json_text
-from llmwatch.cli.progress import show_line
+from llmwatch.cli.scan import check_paid, estimate, query_progress, spent
 from llmwatch.cli.top import document, finding, largest_first, print_rows, print_table
-from llmwatch.errors import SourceError, UsageError
+from llmwatch.errors import SourceError
 
 if TYPE_CHECKING:
     from llmwatch.pricing.overrides import Overrides
     from llmwatch.query.insights_calls import CallsQuery
     from llmwatch.query.insights_table import Approximation, InsightsTable
     from llmwatch.query.scope import Scope
-    from llmwatch.sources.cloudwatch.api import Group
-    from llmwatch.sources.cloudwatch.insights import QueryProgress, QueryResult
+    from llmwatch.sources.cloudwatch.insights import QueryResult
 
 
 def run_insights(arguments: argparse.Namespace, by: Sequence[str], limit: int) -> int:
@@ -34,16 +31,16 @@ def run_insights(arguments: argparse.Namespace, by: Sequence[str], limit: int) -
     from llmwatch.query.insights_table import Pricing, insights_table
     from llmwatch.sources.cloudwatch.insights import MOST_ROWS, Query, run_query
 
-    _check(arguments)
+    check_paid(arguments)
     now = datetime.now(UTC)
     overrides = load_overrides(arguments.prices) if arguments.prices else None
     question = _question(arguments, by, now, overrides)
     text = question.text()
     api = connect(arguments)
     groups = named_groups(arguments, api)
-    if price := _price_before(groups, question.scope, now):
-        say(price)
-    with _progress_line() as progress:
+    if reading := estimate(groups, question.scope.since, question.scope.until, now):
+        say(reading.sentence)
+    with query_progress() as progress:
         result = run_query(api, Query(groups, text, *question.interval(), limit=MOST_ROWS), progress=progress)
     answer = insights_table(
         question,
@@ -55,21 +52,6 @@ def run_insights(arguments: argparse.Namespace, by: Sequence[str], limit: int) -
     )
     _print(arguments.format, question.scope, answer, result)
     return finding(arguments, answer.table) or (SourceError.exit_code if result.truncated else 0)
-
-
-def _check(arguments: argparse.Namespace) -> None:
-    """Refuse what the engine cannot do, with what to do instead."""
-    if arguments.paths:
-        raise UsageError("--engine insights asks CloudWatch, which has no files: leave PATH or --engine out")
-    if not arguments.group:
-        raise UsageError("--engine insights asks about log groups: name one with --group")
-    if arguments.since is None:
-        raise UsageError(
-            "--engine insights is paid by what it reads, so it must know how much: give --since, as in --since 30d"
-        )
-    if arguments.filter_pattern:
-        raise UsageError("--filter-pattern does not go with --engine insights: leave one of them out")
-    check_sources(arguments)
 
 
 def _question(
@@ -90,58 +72,6 @@ def _question(
         by_day=any(since.date() < day <= until.date() for day in changes),
         stream_prefix=arguments.stream or "",
     )
-
-
-def _price_before(groups: Sequence[Group], scope: Scope, now: datetime) -> str:
-    """What the scan may cost. How a group's bytes lie in time is not known: for the share they are taken as even."""
-    from llmwatch.sources.cloudwatch.insights import scan_price
-
-    if any(group.stored_bytes is None for group in groups):
-        return ""
-    total = sum(group.stored_bytes or 0 for group in groups)
-    held = f"the groups hold {units.size(total)}, which would cost {_about(scan_price(total))} to read"
-    shares = [_share(group, scope, now) for group in groups]
-    if None in shares or all(share == 1 for share in shares):
-        return held
-    part = sum((group.stored_bytes or 0) * (share or 0) for group, share in zip(groups, shares, strict=True))
-    return f"{held}; the time asked for {_about(scan_price(part))}, if all their days are alike"
-
-
-def _share(group: Group, scope: Scope, now: datetime) -> float | None:
-    """Which part of a group's life the scope is."""
-    if group.created is None or scope.since is None:
-        return None
-    created, end = group.created / 1000, now.timestamp()
-    since = max(scope.since.timestamp(), created)
-    until = min((scope.until or now).timestamp(), end)
-    return min(max(until - since, 0) / (end - created), 1.0) if end > created else 1.0
-
-
-def _about(usd: float) -> str:
-    return f"about {units.money(usd)}" if usd >= 0.01 else "less than $0.01"
-
-
-@contextmanager
-def _progress_line() -> Iterator[Callable[[QueryProgress], None] | None]:
-    """A function for each news of the query; the line it writes is gone at the end. None without a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-
-    def show(progress: QueryProgress) -> None:
-        found = progress.statistics
-        parts = [f"CloudWatch: {progress.status.lower()}, {progress.seconds:.0f} s"]
-        if found.records_scanned is not None and found.bytes_scanned:
-            parts.append(f"{found.records_scanned:,} lines, {units.size(found.bytes_scanned)}")
-            parts.append(_about(found.price_usd or 0))
-        if progress.trouble:
-            parts.append("waiting to ask again")
-        show_line(sys.stderr, ", ".join(parts))
-
-    try:
-        yield show
-    finally:
-        show_line(sys.stderr, "")
 
 
 def _print(form: str, scope: Scope, answer: InsightsTable, result: QueryResult) -> None:
@@ -200,8 +130,7 @@ def _tell(
         )
     lines = f"{units.count(found.records_scanned)} lines, " if found.records_scanned is not None else ""
     calls = f"{lines}{answer.table.totals.requests:,} calls"
-    cost = f"; CloudWatch read {units.size(found.bytes_scanned)}, " if found.bytes_scanned is not None else ""
-    say(f"{calls}{cost}{_about(found.price_usd) if found.price_usd is not None else ''}")
+    say("; ".join(filter(None, (calls, spent(found)))))
     if found.records_matched == 0:
         say(
             "no line of these groups is of a format that --engine insights knows: leave it out to see what they hold"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import math
 import os
-import secrets
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -22,6 +21,8 @@ FILE_FORMATS = ("csv", "json", "jsonl", "parquet")
 """What the ending of a file's name may ask for."""
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_NAME = re.compile(r"@?[A-Za-z0-9_]+")
+"""A field's name, such as `@timestamp`: no formula, for it calls nothing."""
 _LONGEST_CELL = 32_000
 """Characters; a spreadsheet's cell holds 32,767."""
 
@@ -51,8 +52,10 @@ def instant(moment: datetime | None) -> str | None:
 
 def write_csv(target: _Text, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A line of names, then a line for each row."""
+    import csv
+
     writer = csv.writer(target, lineterminator="\n")
-    writer.writerow([_csv_cell(column) for column in columns])
+    writer.writerow([column if _NAME.fullmatch(column) else _csv_cell(column) for column in columns])
     for row in rows:
         writer.writerow([_csv_cell(value) for value in row])
 
@@ -81,20 +84,21 @@ def write_file(
     What is there already stays unless `replace`. Raises UsageError and SourceError.
     """
     made = _file_bytes(file_format(path), columns, rows)
-    beside = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}")
+    target = path.with_name(f".{path.name[:100]}.{os.urandom(4).hex()}") if replace else path
     try:
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(made)
-        if replace:
-            beside.replace(path)
-        else:
-            os.link(beside, path)
+        with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            try:
+                file.write(made)
+                file.flush()
+                if replace:
+                    target.replace(path)
+            except OSError:
+                target.unlink()
+                raise
     except FileExistsError:
         raise UsageError(f"{path} is there already") from None
     except OSError as error:
         raise SourceError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _file_bytes(form: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmwatch.dialects.dialect import quoted
-from llmwatch.errors import StoreError, UsageError
+from llmwatch.errors import StoreError
 from llmwatch.pricing.resolver import PriceResolver
+from llmwatch.store.asked import check, refusals
+from llmwatch.store.cancel import Cancel
 from llmwatch.store.fold import Fold
 from llmwatch.store.ingest import Ingest, Prepared
 from llmwatch.store.prices import PriceTable
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 _DUCKDB_SHARE = 0.55
 """Of the memory limit, what DuckDB may use: the interpreter, slices in transit and what the allocator holds back
 take the rest (measured on 10 M lines)."""
+
+_PART_ROWS = 2048
+"""Rows that DuckDB makes at a time."""
 
 _COMPACT_EVERY = 1_000_000
 """Lines between two checkpoints."""
@@ -191,9 +196,19 @@ class Store:
             with self._errors():
                 self._connection.execute("CHECKPOINT")
 
-    def query(self, sql: str, parameters: Sequence[object] = (), *, now: datetime | None = None) -> Rows:
-        """The rows of one of our own queries. `now` is the clock by which a call counts as unfinished."""
-        with self._errors(), self._cursor(now) as cursor:
+    def query(
+        self,
+        sql: str,
+        parameters: Sequence[object] = (),
+        *,
+        now: datetime | None = None,
+        cancel: Cancel | None = None,
+    ) -> Rows:
+        """The rows of one of our own queries. `now` is the clock by which a call counts as unfinished.
+
+        One that `cancel` ended raises `duckdb.InterruptException`.
+        """
+        with self._errors(), self._cursor(now) as cursor, (cancel or Cancel()).ends(cursor):
             cursor.execute(sql, list(parameters))
             columns = tuple(str(column[0]) for column in cursor.description or ())
             return Rows(columns, cursor.fetchall())
@@ -205,43 +220,32 @@ class Store:
         since: datetime | None = None,
         until: datetime | None = None,
         now: datetime | None = None,
-    ) -> Rows:
-        """The rows of a person's query: one statement that reads, and nothing outside the store.
+    ) -> Iterator[Rows]:
+        """The rows of a person's query, in parts as they are found; the first part comes even if it is empty.
 
-        With bounds, `calls` and `events` are those begun in `since` ≤ time < `until`.
+        It reads `calls`, `events` and `rejected`; with bounds, `calls` and `events` are those begun in
+        `since` ≤ time < `until`.
 
         Raises:
-            UsageError: it does not parse, does not run, or is not a query.
+            UsageError: it does not parse, does not run, or is not a query of these.
 
         """
-        import duckdb
-
         if self.settings.whole_files:
             raise ValueError("a store that reads whole files is not locked down")
-        with self._cursor(now) as cursor:
-            try:
-                statements = cursor.extract_statements(sql)
-                if len(statements) != 1 or statements[0].type not in (
-                    duckdb.StatementType.SELECT,
-                    duckdb.StatementType.EXPLAIN,
-                ):
-                    raise UsageError("sql takes one SELECT; tables are events, calls and rejected")
-                bounds = {">=": since, "<": until}
-                window = " AND ".join(
-                    f"time {sign} {_timestamp(moment)}"
-                    for sign, moment in bounds.items()
-                    if moment is not None
-                )
-                for view in ("calls", "events") if window else ():
-                    cursor.execute(
-                        f"CREATE TEMP VIEW {view} AS SELECT * FROM store.main.{view} WHERE {window}"
-                    )
-                cursor.execute("BEGIN TRANSACTION READ ONLY")
-                cursor.execute(sql)
-                columns = tuple(str(column[0]) for column in cursor.description or ())
-                return Rows(columns, cursor.fetchall())
-            except duckdb.Error as error:
-                raise UsageError(f"the query was refused: {error}") from error
+        with self._cursor(now) as cursor, refusals(self.settings.memory_bytes):
+            check(cursor, sql)
+            bounds = {">=": since, "<": until}
+            window = " AND ".join(
+                f"time {sign} {_timestamp(moment)}" for sign, moment in bounds.items() if moment is not None
+            )
+            for view in ("calls", "events") if window else ():
+                cursor.execute(f"CREATE TEMP VIEW {view} AS SELECT * FROM store.main.{view} WHERE {window}")
+            cursor.execute("BEGIN TRANSACTION READ ONLY")
+            cursor.execute(sql)
+            columns = tuple(str(column[0]) for column in cursor.description or ())
+            yield Rows(columns, cursor.fetchmany(_PART_ROWS))
+            while rows := cursor.fetchmany(_PART_ROWS):
+                yield Rows(columns, rows)
 
     def raw_line(self, seq: int) -> str | None:
         """The text of a line, exact but for bytes that are not UTF-8; None where the store does not keep it."""

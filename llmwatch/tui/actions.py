@@ -5,12 +5,13 @@ The ids are the names by which keys can be rebound; they do not change.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-Owner = Literal["table", "monitor", "app", "dialog"]
+Owner = Literal["table", "monitor", "app", "dialog", "search", "filters", "columns"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +32,13 @@ class Action:
     in_palette: bool = True
     priority: bool = False
     """Comes before whatever has the focus."""
-    panes: tuple[str, ...] = ("users", "models", "events", "sources")
+    panes: tuple[str, ...] = ("users", "models", "events", "sources", "search", "query")
     """Where it does something; the footer has it only there."""
 
     @property
     def hint_keys(self) -> str:
         """The key in the footer: the first."""
-        return (self.shown_keys or self.keys).split(",")[0]
+        return self.shown_keys.split(" / ")[0] or self.keys.split(",")[0]
 
     @property
     def label(self) -> str:
@@ -45,15 +46,25 @@ class Action:
         return self.shown_keys or self.keys.replace(",", " / ").replace("+", "-")
 
 
-MOVE, LOOK, STREAM, PROGRAM = "Move", "Look closer", "Events", "Program"
+MOVE, LOOK, NARROW, STREAM, PROGRAM = "Move", "Look closer", "Narrow and search", "Events", "Program"
 
 _TABLES = ("users", "models")
+_HITS = ("events", "search")
+
+
+def _listed(owner: Literal["filters", "columns"], *rows: tuple[str, str, str, str, str]) -> Iterator[Action]:
+    """What can be done in a list of a dialog, which has a line of keys of its own."""
+    for id_, keys, action, description, hint in rows:
+        group = f"In the list of {owner}"
+        yield Action(id_, keys, action, description, group, owner, hint, in_palette=False, panes=(owner,))
+
 
 ACTIONS = (
     Action("pane-users", "1", "pane('users')", "Show the users", MOVE, "monitor"),
     Action("pane-models", "2", "pane('models')", "Show the models", MOVE, "monitor"),
     Action("pane-events", "3", "pane('events')", "Show the events", MOVE, "monitor"),
     Action("pane-sources", "4", "pane('sources')", "Show the sources", MOVE, "monitor"),
+    Action("pane-search", "5", "pane('search')", "Show the search", MOVE, "monitor", in_palette=False),
     Action("next-pane", "tab", "step_pane(1)", "To the next pane", MOVE, "monitor", in_palette=False),
     Action(
         "previous-pane", "shift+tab", "step_pane(-1)", "To the pane before", MOVE, "monitor", in_palette=False
@@ -111,7 +122,92 @@ ACTIONS = (
         LOOK,
         "table",
         "open",
-        panes=(*_TABLES, "events"),
+        panes=(*_TABLES, *_HITS),
+        in_palette=False,
+    ),
+    Action(
+        "detail-of",
+        "d",
+        "detail",
+        "Open the row, also where enter goes from hits to their context and back",
+        LOOK,
+        "monitor",
+    ),
+    Action(
+        "search",
+        "slash",
+        "search",
+        "Search what was read, as you type: fields and raw lines",
+        NARROW,
+        "monitor",
+        "search",
+        "/",
+        panes=(*_TABLES, "events", "sources"),
+    ),
+    Action(
+        "next-hit",
+        "n",
+        "hit(1)",
+        "To the next hit, in its full context",
+        NARROW,
+        "monitor",
+        "next",
+        panes=_HITS,
+    ),
+    Action("previous-hit", "N", "hit(-1)", "To the hit before", NARROW, "monitor"),
+    Action(
+        "search-kind",
+        "c",
+        "kind",
+        "In the search: calls instead of lines, or lines again",
+        NARROW,
+        "search",
+        "calls",
+        in_palette=False,
+        panes=("search",),
+    ),
+    Action(
+        "search-columns",
+        "v",
+        "columns",
+        "In the search: which columns there are, fields of the JSON among them",
+        NARROW,
+        "search",
+        "columns",
+        in_palette=False,
+        panes=("search",),
+    ),
+    Action("filter", "f", "filter", "Narrow everything by a filter", NARROW, "app", "filter"),
+    Action("filters", "F", "filters", "The filters: turn off, invert, edit, save", NARROW, "app", "filters"),
+    Action(
+        "narrow",
+        "plus,equals_sign",
+        "narrow(False)",
+        "Narrow everything to the row's user, model or request; in the search, to what it finds",
+        NARROW,
+        "monitor",
+        "only this",
+        "+ / =",
+        panes=(*_TABLES, *_HITS),
+    ),
+    Action(
+        "exclude",
+        "minus,exclamation_mark",
+        "narrow(True)",
+        "Leave that out of everything",
+        NARROW,
+        "monitor",
+        "",
+        "- / !",
+    ),
+    Action(
+        "step-back",
+        "escape",
+        "back",
+        "End a search that runs; leave the context; close the search",
+        NARROW,
+        "monitor",
+        shown_keys="esc",
         in_palette=False,
     ),
     Action(
@@ -126,8 +222,16 @@ ACTIONS = (
     Action("zoom", "z", "zoom", "Give one pane the whole screen, or share it again", LOOK, "monitor", "zoom"),
     Action("copy", "y", "copy", "Copy the row's name to the clipboard", LOOK, "monitor", "copy"),
     Action("pause", "space", "pause", "Hold the picture still; reading goes on", LOOK, "monitor", "pause"),
-    Action("follow", "f", "follow", "Follow the newest event", STREAM, "monitor"),
-    Action("next-error", "e", "find('error', 1)", "To the next error", STREAM, "monitor", "error"),
+    Action(
+        "next-error",
+        "e",
+        "find('error', 1)",
+        "To the next error",
+        STREAM,
+        "monitor",
+        "error",
+        panes=(*_TABLES, "events", "sources"),
+    ),
     Action("previous-error", "E", "find('error', -1)", "To the error before", STREAM, "monitor"),
     Action("next-bad", "b", "find('bad', 1)", "To the next line that was not understood", STREAM, "monitor"),
     Action(
@@ -137,6 +241,23 @@ ACTIONS = (
         "To the line before that was not understood",
         STREAM,
         "monitor",
+    ),
+    *_listed(
+        "filters",
+        ("chip-toggle", "space", "switch", "Turn it off, or on again", "on/off"),
+        ("chip-invert", "i", "invert", "Leave out what it keeps", "invert"),
+        ("chip-add", "a", "add", "Add a filter", "add"),
+        ("chip-edit", "e", "edit", "Edit it", "edit"),
+        ("chip-remove", "d,delete", "remove", "Take it away; forget a saved one", "remove"),
+        ("chip-save", "w", "save", "Save it under a name, for later", "save"),
+        ("chip-use", "o", "use", "Add the saved filter, as enter does", "use saved"),
+        ("chips-clear", "c", "clear", "Take all filters away", "clear"),
+    ),
+    *_listed(
+        "columns",
+        ("column-toggle", "space", "switch", "Show the column, or not", "on/off"),
+        ("column-add", "a", "add", "A column for a field of the lines' JSON", "add a field"),
+        ("column-remove", "d,delete", "remove", "Take a field's column away", "remove"),
     ),
     Action("help", "question_mark", "help", "Keys and columns explained", PROGRAM, "app", "help", "?"),
     Action(
@@ -148,7 +269,18 @@ ACTIONS = (
         "app",
         in_palette=False,
     ),
-    Action("back", "escape,q", "dismiss", "Back", PROGRAM, "dialog", shown_keys="esc / q", in_palette=False),
+    Action(
+        "back",
+        "escape,q",
+        "dismiss",
+        "Back",
+        PROGRAM,
+        "dialog",
+        "back",
+        "esc / q",
+        in_palette=False,
+        panes=("filters", "columns"),
+    ),
     Action("quit", "q", "quit", "Quit", PROGRAM, "app", "quit"),
     Action(
         "interrupt",

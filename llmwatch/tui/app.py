@@ -17,11 +17,16 @@ from llmwatch.query.detail import EventDetail, ModelDetail, UserDetail
 from llmwatch.query.snapshot import Snapshot
 from llmwatch.tui.actions import ACTIONS, bindings
 from llmwatch.tui.feed import Feed
+from llmwatch.tui.filters import ConfiguredFilters, Filters
+from llmwatch.tui.panes.search import SearchPane
+from llmwatch.tui.scoping import Scoping
 from llmwatch.tui.screens.detail import DetailScreen
 from llmwatch.tui.screens.help import HelpScreen
 from llmwatch.tui.screens.monitor import MonitorScreen
 from llmwatch.tui.theme import LLMWATCH
+from llmwatch.tui.widgets.chips import Rescoped
 from llmwatch.tui.widgets.header import Header
+from llmwatch.tui.wishes import Drilled, Narrowed, Wanted
 
 _INTERRUPTED = 130
 
@@ -77,14 +82,22 @@ class MonitorApp(App[None], inherit_bindings=False):
     COMMANDS = App.COMMANDS | {Commands}
     ALLOW_SELECT = False
 
-    def __init__(self, feed: Feed, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        clock: Callable[[], float] = time.monotonic,
+        filters: Filters | None = None,
+    ) -> None:
         super().__init__()
         self.feed = feed
         self.animation_level = "none"
         self.register_theme(LLMWATCH)
         self.theme = LLMWATCH.name
         self.dialog: DetailScreen | None = None
-        self.monitor = MonitorScreen(Header(feed.title, clock), clean(feed.title, 60))
+        filters = filters or ConfiguredFilters()
+        search = SearchPane(5, feed.search, filters, clock)
+        self.monitor = MonitorScreen(Header(feed.title, clock), clean(feed.title, 60), search, feed.context)
+        self.scoping = Scoping(self, self.monitor, feed, filters)
 
     def get_default_screen(self) -> Screen[None]:
         """The monitor itself."""
@@ -92,6 +105,7 @@ class MonitorApp(App[None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """The feed begins when there is a screen for what it brings."""
+        self.monitor.chips.show(self.feed.scope)
         self.feed.start(self.deliver)
 
     def on_unmount(self) -> None:
@@ -106,12 +120,20 @@ class MonitorApp(App[None], inherit_bindings=False):
     def _show(self, message: Arrived) -> None:
         self.monitor.show(message.snapshot)
 
-    @on(MonitorScreen.Wanted)
-    def _ask(self, message: MonitorScreen.Wanted) -> None:
+    @on(Wanted)
+    def _ask(self, message: Wanted) -> None:
         self.feed.request(message.request)
 
-    @on(MonitorScreen.Drilled)
-    def _drill(self, message: MonitorScreen.Drilled) -> None:
+    @on(Rescoped)
+    def _rescope(self, message: Rescoped) -> None:
+        self.scoping.change(message.scope)
+
+    @on(Narrowed)
+    def _narrow(self, message: Narrowed) -> None:
+        self.scoping.narrow(message)
+
+    @on(Drilled)
+    def _drill(self, message: Drilled) -> None:
         kind, key = message.kind, message.key
         self.dialog = DetailScreen(kind, message.name)
         self.push_screen(self.dialog)
@@ -137,6 +159,14 @@ class MonitorApp(App[None], inherit_bindings=False):
     def action_interrupt(self) -> None:
         """Leave as an interrupted program does."""
         self.exit(return_code=_INTERRUPTED)
+
+    def action_filter(self) -> None:
+        """Narrow everything."""
+        self.scoping.ask()
+
+    def action_filters(self) -> None:
+        """What everything is narrowed by."""
+        self.scoping.manage()
 
     def action_help(self) -> None:
         """Keys and columns."""

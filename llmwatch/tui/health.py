@@ -6,9 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from llmwatch import units
-from llmwatch.clean import Clean, literal
+from llmwatch.clean import Clean, clean, join, literal
+from llmwatch.query.snapshot import Snapshot
 from llmwatch.sources.source import Feed, SourceState, SourceStatus
 from llmwatch.tui.widgets.column import Tone
+
+NAME_LIMIT = 1024
+"""Log groups may have 512 characters, ARNs more; names are told apart by their ends."""
 
 LATE_LAG_SECONDS = 60.0
 """A reading so far behind is no longer a live one. Polling stays within seconds, a busy sweep within a minute."""
@@ -137,3 +141,29 @@ def is_sought(source: SourceState) -> bool:
 def severity(source: SourceState) -> Tone:
     """Red for what cannot be read, amber for what may pass."""
     return "error" if source.status == "error" else "warning"
+
+
+def why_empty(snapshot: Snapshot, title: Clean, *, filtered: bool) -> Clean:
+    """Why there is nothing, and what would bring something."""
+    status = overall(snapshot.sources)
+    if status == "reading":
+        return join([literal("reading "), title, literal(" … "), progress(snapshot.sources)])
+    if status in {"waiting", "error"} and any(complaint(source) for source in snapshot.sources):
+        return join([literal("nothing read yet from "), title, literal(": press o for its sources")])
+    if status == "waiting":
+        return _awaited(snapshot.sources, title)
+    if filtered:
+        return literal("nothing is let through: press F for the filters")
+    if snapshot.counters.lines and not snapshot.counters.events:
+        return literal("lines were read and none was understood: press 3 and b to see them")
+    ending = ": it has ended" if status == "ended" else ": send a request through the gateway"
+    return join([literal("no calls yet in "), title, literal(ending)])
+
+
+def _awaited(sources: tuple[SourceState, ...], title: Clean) -> Clean:
+    sought = [clean(source.name, NAME_LIMIT) for source in sources if is_sought(source)]
+    if len(sought) > 1:
+        return literal(f"looking for the log groups of {units.count(len(sought))} names …")
+    if sought:
+        return join([literal("looking for log group "), sought[0], literal(" …")])
+    return join([literal("waiting for "), title, literal(" to appear")])

@@ -29,9 +29,34 @@ READING = [
     "SELECT (SELECT content FROM read_text('{secret}')) FROM calls",
     "SELECT * FROM sqlite_scan('{secret}', 'a')",
     "SELECT * FROM query('SELECT * FROM read_text(''{secret}'')')",
+    "SELECT * FROM read_text('https://example.com/x.csv')",
+    "SELECT * FROM 'https://example.com/x.parquet'",
+    "SELECT * FROM 's3://bucket/x.parquet'",
     "SELECT * FROM duckdb_secrets()",
+    "SELECT * FROM duckdb_settings()",
+    "SELECT * FROM pragma_database_list()",
     "SELECT getenv('HOME')",
+    "SHOW TABLES",
+    "SELECT * FROM information_schema.tables",
 ]
+WITHIN = [
+    "SELECT * FROM lines",
+    "SELECT * FROM store.main.lines",
+    "SELECT * FROM store.main.calls",
+    "SELECT * FROM main.calls",
+    "SELECT * FROM raw.lines",
+    "SELECT * FROM folded_calls",
+    "DESCRIBE lines",
+    "SELECT (SELECT count(*) FROM lines)",
+    "SELECT 1 ORDER BY (SELECT count(*) FROM lines)",
+    "WITH x AS (SELECT * FROM lines) SELECT 1",
+    "SELECT * FROM query_table('lines')",
+    "SELECT * FROM query('SELECT * FROM lines')",
+    "SELECT * FROM read_text(current_setting('allowed_directories')[1] || '*')",
+    "SELECT * FROM read_blob(current_setting('allowed_directories')[2] || '*')",
+    "SELECT * FROM glob(current_setting('allowed_directories')[1] || '*')",
+]
+"""What reads the store's own tables and files, past the views."""
 WRITING = [
     "COPY calls TO '{folder}/new'",
     "COPY (SELECT 1) TO '{folder}/new' (FORMAT parquet)",
@@ -89,6 +114,10 @@ TOO_MUCH = [
     "WITH RECURSIVE t(n) AS (SELECT repeat('x', 1000) UNION ALL SELECT a.n || a.n FROM t a) SELECT max(n) FROM t",
     "SELECT * FROM (" * 2_000 + "SELECT 1" + ")" * 2_000,
     "SELECT " + "(" * 20_000 + "1" + ")" * 20_000,
+    "SELECT " + "+".join("1" * 900),
+    "SELECT * FROM range(1000000) a, range(1000000) b",
+    "SELECT a.*, b.* FROM calls a, calls b, calls c, calls d",
+    "SELECT repeat('x', 1000000) FROM range(1000000)",
 ]
 
 
@@ -107,7 +136,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("attack", [*READING, *WRITING, *SEVERAL])
+@pytest.mark.parametrize("attack", [*READING, *WITHIN, *WRITING, *SEVERAL])
 def test_whatever_is_no_single_query_of_the_tables_is_refused(attack: str, kept: Path, folder: Path) -> None:
     secret = folder / "secret.csv"
     ran = here("sql", attack.format(secret=secret, folder=folder), "--db", kept)
@@ -115,6 +144,7 @@ def test_whatever_is_no_single_query_of_the_tables_is_refused(attack: str, kept:
     assert SECRET not in ran.narration
     assert [path.name for path in folder.iterdir()] == ["secret.csv"]
     assert SECRET in secret.read_text()
+    assert "/dev/shm" not in ran.narration.replace(attack, "")
 
 
 def test_attacks_leave_the_store_as_it_was(kept: Path, folder: Path) -> None:
@@ -129,6 +159,29 @@ def test_a_query_that_wants_too_much_is_refused(query: str, kept: Path) -> None:
     ran = outside("sql", query, "--db", kept, "--memory", "256M")
     assert_refused(ran, 2, "refused")
     assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_a_query_that_takes_too_long_is_stopped(form: str, kept: Path) -> None:
+    query = "SELECT * FROM range(1000000) a, range(1000000) b WHERE a.range >= 0"
+    wanted = query if form == "csv" else f"SELECT count(*) FROM ({query} AND hash(a.range, b.range) = 1)"
+    ran = here("sql", wanted, "--db", kept, "--format", form, "--timeout", "0.5")
+    assert ran.code == 2
+    assert "stopped after 0.5 seconds" in ran.narration
+    assert "--timeout" in ran.narration
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan", "inf"])
+def test_a_time_limit_is_a_time(seconds: str, kept: Path) -> None:
+    assert_refused(here("sql", "SELECT 1", "--db", kept, "--timeout", seconds), 2, "--timeout")
+    assert here("sql", "SELECT 1", "--db", kept, "--timeout", "0").code == 0
+
+
+def test_the_memory_of_the_process_is_as_free_as_before(kept: Path) -> None:
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    here("sql", "SELECT repeat('x', 1000000) FROM range(100000)", "--db", kept, "--memory", "256M")
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
 
 
 def test_an_endless_query_ends_with_ctrl_c(kept: Path) -> None:
@@ -202,7 +255,7 @@ def test_values_of_every_kind_are_valid_json(kept: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("form", ["json", "jsonl", "csv", "parquet"])
+@pytest.mark.parametrize("form", ["json", "jsonl", "parquet"])
 def test_columns_of_one_name_are_refused_where_one_would_be_lost(form: str, kept: Path) -> None:
     assert_refused(here("sql", "SELECT 1 AS a, 2 AS a", "--db", kept, "--format", form), 2, "'a'", "AS")
     assert here("sql", "SELECT 1 AS a, 2 AS a", "--db", kept).text.splitlines()[1].split() == ["1", "2"]
@@ -213,11 +266,57 @@ def test_a_table_is_harmless_and_says_null(kept: Path) -> None:
     assert ran.text.splitlines()[1:] == ["NULL  ␛[2J  ␊x"]
 
 
-def test_an_error_points_at_the_place(kept: Path) -> None:
-    ran = here("sql", "SELECT request_id, nonsense FROM calls", "--db", kept)
-    *_, query, caret = ran.narration.splitlines()
-    assert ran.code == 2
-    assert query[caret.index("^") :].startswith("nonsense")
+@pytest.mark.parametrize(
+    ("query", "words", "place"),
+    [
+        ("SELECT request_id, nonsense FROM calls", "nonsense", "nonsense"),
+        ("SELECT requst_id\nFROM calls", 'Candidate bindings: "request_id"', "requst_id"),
+        ("SELECT 1 +\n\t, 2", "syntax error", ", 2"),
+        ("SELECT nofunction(1)", "nofunction", "nofunction"),
+        ("SELECT sum(status) FROM calls", "argument types", "sum(status)"),
+        ("SELECT '\t\x1b\u202eé' + nonsense", "nonsense", "nonsense"),
+    ],
+)
+def test_an_error_points_at_the_place_and_tells_no_internals(
+    query: str, words: str, place: str, kept: Path
+) -> None:
+    ran = here("sql", query, "--db", kept)
+    assert_refused(ran, 2, "refused", words)
+    *_, line, caret = ran.narration.splitlines()
+    assert line[caret.index("^") :].startswith(place)
+    assert "Error: " not in ran.narration
+    assert "Candidate functions" not in ran.narration
+
+
+def test_a_table_that_is_not_there_is_told_with_those_that_are(kept: Path) -> None:
+    for query in ("SELECT * FROM cals", "SELECT * FROM Lines", "DESCRIBE lines"):
+        assert_refused(here("sql", query, "--db", kept), 2, "calls, events, rejected", "--describe")
+
+
+def test_names_of_a_query_are_its_own(kept: Path) -> None:
+    own = "Lines AS (SELECT 7 AS a UNION ALL SELECT range FROM range(1))"
+    query = f"WITH {own} SELECT sum(a) AS n FROM lines, CALLS"
+    assert here("sql", query, "--db", kept, "--json").document["rows"] == [{"n": 2100}]
+
+
+def test_text_that_is_not_unicode_is_refused(kept: Path) -> None:
+    assert_refused(here("sql", "SELECT '\udcff'", "--db", kept), 2, "character 9")
+
+
+def test_more_rows_than_memory_holds_are_written_as_they_come(kept: Path) -> None:
+    query = "SELECT range, repeat('x', 500) FROM range(100000)"
+    words = ("sql", query, "--db", kept, "--memory", "256M")
+    assert_refused(here(*words, "--json"), 2, "rows fill the memory", "jsonl")
+    assert here(*words, "--format", "csv").out.count(b"\n") == 100_001
+
+
+def test_numbers_stand_right_and_text_left(kept: Path) -> None:
+    ran = here("sql", "SELECT 1 AS n, 'a' AS t UNION ALL SELECT 100, 'bcd' ORDER BY n", "--db", kept)
+    assert ran.text.splitlines() == ["  n  t", "  1  a", "100  bcd"]
+
+
+def test_filters_are_written_in_sql(kept: Path) -> None:
+    assert_refused(here("sql", "SELECT 1", "--db", kept, "--filter", "user:a"), 2, "WHERE")
 
 
 @pytest.mark.parametrize(
@@ -227,12 +326,19 @@ def test_queries_of_the_tables_are_answered(query: str, kept: Path) -> None:
     assert here("sql", query, "--db", kept, "--json").code == 0
 
 
-def test_describe_lists_the_columns_of_the_three_tables() -> None:
-    rows = here("sql", "--describe", "--format", "jsonl").json_lines
-    assert {row["table"] for row in rows} == {"calls", "events", "rejected"}
-    columns = {row["column"] for row in rows if row["table"] == "calls"}
-    assert columns >= {"user", "model", "status", "cost_usd", "input_tokens", "source", "time"}
-    assert here("sql", "--describe").text.splitlines()[0].split() == ["table", "column", "type"]
+def test_describe_tells_every_column_of_the_three_tables(kept: Path) -> None:
+    ran = here("sql", "--describe", "--format", "jsonl")
+    assert (ran.code, ran.narration) == (0, "")
+    described = [(row["table"], row["column"], row["type"]) for row in ran.json_lines]
+    for table in ("calls", "events", "rejected"):
+        asked = here("sql", f"DESCRIBE {table}", "--db", kept, "--format", "jsonl").json_lines
+        assert [row[1:] for row in described if row[0] == table] == [
+            (row["column_name"], row["column_type"]) for row in asked
+        ]
+    header, *rows = here("sql", "--describe").text.splitlines()
+    assert header.split() == ["table", "column", "type", "meaning"]
+    assert len(rows) == len(described)
+    assert not any("…" in row for row in rows if "WARNING, ERROR" not in row)
 
 
 def test_a_file_read_twice_into_a_kept_store_counts_once(tmp_path: Path) -> None:

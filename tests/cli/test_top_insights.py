@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from llmwatch.cli import groups, top_insights
+from llmwatch.cli import groups, scan
 from llmwatch.sources.cloudwatch import insights
 from llmwatch.sources.cloudwatch.api import CallFailed, Group, QueryPage
 from tests.cli.running import SAMPLE, Ran, assert_refused, here
@@ -148,9 +148,9 @@ def test_the_query_is_of_the_scope_and_a_quarter_of_an_hour_around_it(service: S
 @pytest.mark.parametrize(
     ("stored", "created", "words"),
     [
-        (10**12, None, "the groups hold 1.00 TB, which would cost about $5.00 to read"),
-        (10**12, 0, "; the time asked for less than $0.01, if all their days are alike"),
-        (10**6, None, "would cost less than $0.01"),
+        (10**12, None, "this reads at most about 1.00 TB, about $5.00: all that the groups hold"),
+        (10**12, 0, ", less than $0.01, if all days of the groups are alike; they hold 1.00 TB"),
+        (10**6, None, "at most about 1.00 MB, less than $0.01"),
         (None, None, None),
     ],
 )
@@ -160,7 +160,7 @@ def test_the_price_is_told_before(
     service.groups = (replace(GROUP, stored_bytes=stored, created=created),)
     until = ("--until", "2026-02-27T16:01Z")
     assert (words or "") in here(*ASKED, *until).narration
-    assert words is not None or "this costs" not in here(*ASKED, *until).narration
+    assert words is not None or "at most" not in here(*ASKED, *until).narration
 
 
 def test_own_prices_with_their_days_and_thresholds(service: Service, log: Path, tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_progress_is_for_terminals_and_gone_at_the_end(
             return True
 
     terminal = Terminal()
-    monkeypatch.setattr(top_insights, "sys", SimpleNamespace(stderr=terminal))
+    monkeypatch.setattr(scan, "sys", SimpleNamespace(stderr=terminal))
     assert here(*ASKED).code == 0
     steps = terminal.getvalue().split("\r\033[K")
     assert steps[1:3] == ["CloudWatch: scheduled, 0 s", "CloudWatch: running, 0 s"]
@@ -243,6 +243,7 @@ def test_groups_without_a_line_of_the_router(service: Service) -> None:
         (SINCE, "--group"),
         ((*SINCE, "--group", "router", str(SAMPLE)), "PATH"),
         ((*SINCE, "--group", "router", "--filter-pattern", "x"), "--filter-pattern"),
+        ((*SINCE, "--group", "router", "--filter", "user:a"), "--filter"),
         ((*SINCE, "--group", "router", "--db", "x.duckdb"), "--db"),
         ((*SINCE, "--group", "router", "--by", "error"), "user, model, source"),
         ((*SINCE, "--group", "router", "--by", "nonsense"), "nonsense"),

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
+from rich.cells import cell_len
 from textual.pilot import Pilot
 from textual.screen import Screen
+from textual.widgets import Input
 
 from llmwatch.tui.app import MonitorApp
-from tests.tui.feed import FakeFeed
+from llmwatch.tui.looking import PAUSE_SECONDS
+from tests.tui.feed import FakeFeed, FakeFilters
 
 WIDE, SMALL, LARGE = (140, 40), (80, 24), (200, 60)
 
@@ -22,11 +26,28 @@ class Stage:
 
     app: MonitorApp
     feed: FakeFeed
+    filters: FakeFilters
     pilot: Pilot[None]
 
     async def press(self, *keys: str) -> None:
         """Press keys, and let everything they cause happen."""
         await self.pilot.press(*keys)
+        await self.settle()
+
+    async def write(self, text: str) -> None:
+        """Type into what has the focus, and wait for what comes of it."""
+        focused = self.app.focused
+        assert isinstance(focused, Input)
+        for character in text:
+            await self.pilot.press("space" if character == " " else character)
+        await self.pilot.pause(PAUSE_SECONDS * 1.2)
+        await self.settle()
+
+    async def click(self, text: str, after: int = 0) -> None:
+        """Click on the first place where this stands."""
+        line = next(index for index, shown in enumerate(self.lines()) if text in shown)
+        before = self.lines()[line].split(text)[0]
+        await self.pilot.click(offset=(cell_len(before) + after, line))
         await self.settle()
 
     async def tick(self) -> None:
@@ -45,7 +66,7 @@ class Stage:
         update = self.app.screen._compositor.render_strips()
         return [strip.text for strip in update]
 
-    def shows(self, screen: type[Screen[None]]) -> bool:
+    def shows(self, screen: type[Screen[Any]]) -> bool:
         """Whether this kind of screen is on top."""
         return isinstance(self.app.screen, screen)
 
@@ -65,10 +86,10 @@ Start = Callable[..., AbstractAsyncContextManager[Stage]]
 def start() -> Start:
     @asynccontextmanager
     async def started(feed: FakeFeed | None = None, size: tuple[int, int] = WIDE) -> AsyncIterator[Stage]:
-        feed = feed or FakeFeed()
-        app = MonitorApp(feed, clock=lambda: 0.0)
+        feed, filters = feed or FakeFeed(), FakeFilters()
+        app = MonitorApp(feed, clock=lambda: 0.0, filters=filters)
         async with app.run_test(size=size) as pilot:
-            stage = Stage(app, feed, pilot)
+            stage = Stage(app, feed, filters, pilot)
             await stage.settle()
             yield stage
 

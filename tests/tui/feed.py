@@ -6,7 +6,7 @@ import json
 import random
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -26,6 +26,7 @@ from llmwatch.query.snapshot import (
     Usage,
 )
 from llmwatch.sources.source import Feed, SourceState
+from llmwatch.tui.filters import ConfiguredFilters
 
 START = datetime(2026, 2, 27, 16, 47, 11, tzinfo=UTC)
 RUNAWAY = "svc-batch-summarise@example.com"
@@ -416,6 +417,8 @@ class FakeFeed:
     def rescope(self, scope: Scope) -> None:
         self.scope = scope
         self.scope_version += 1
+        if self.requests:
+            self.requests.append(replace(self.requests[-1], after_seq=-1))
         self.tick()
 
     def search(self, request: SearchRequest, cancelled: Callable[[], bool]) -> Iterator[Found]:
@@ -491,3 +494,21 @@ def as_call(row: EventRow) -> CallHit:
         source=row.source,
         dialect="router",
     )
+
+
+class FakeFilters(ConfiguredFilters):
+    """The filter language itself, and saved filters that are in no file."""
+
+    def __init__(self, **saved: str) -> None:
+        super().__init__()
+        self.kept = saved
+
+    @property
+    def saved(self) -> Mapping[str, str]:
+        return self.kept
+
+    def save(self, name: str, text: str) -> None:
+        self.kept[name] = text
+
+    def remove(self, name: str) -> None:
+        del self.kept[name]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
+from llmwatch.query.scope import Chip, Scope
 from llmwatch.tui.app import MonitorApp
 from tests.tui.conftest import LARGE, SMALL, WIDE
-from tests.tui.feed import GROUPS, FakeFeed, many_groups
+from tests.tui.feed import GROUPS, FakeFeed, FakeFilters, many_groups
 
 
 @pytest.mark.parametrize(
@@ -38,3 +40,35 @@ def test_look_of_sources(
 ) -> None:
     feed = FakeFeed("llm-gateway*", sources=many_groups(number) if number else GROUPS)
     assert snap_compare(MonitorApp(feed, clock=lambda: 0.0), terminal_size=size, press=keys)
+
+
+@pytest.mark.parametrize(
+    ("size", "keys"),
+    [
+        pytest.param(SMALL, ["slash", *"throttling", "wait:300", "enter"], id="small-hits"),
+        pytest.param(
+            SMALL, ["slash", *"throttling", "wait:300", "enter", "enter", "wait:100"], id="small-context"
+        ),
+        pytest.param(SMALL, ["slash", *"cost>0.5 usr:x", "wait:300"], id="small-misread"),
+        pytest.param(SMALL, ["f", *"throttling", "wait:300"], id="small-prompt"),
+        pytest.param(SMALL, ["F"], id="small-filters"),
+        pytest.param(WIDE, ["slash", *"throttling", "wait:300", "enter", "j", "wait:100"], id="wide-hits"),
+        pytest.param(WIDE, ["slash", *"cost>0.5 usr:x", "wait:300"], id="wide-misread"),
+        pytest.param(WIDE, ["F", "tab"], id="wide-filters"),
+    ],
+)
+def test_look_of_filters_and_search(
+    snap_compare: Callable[..., bool], size: tuple[int, int], keys: list[str]
+) -> None:
+    filters = FakeFilters(slow="latency>5s", bots="user:bot* or user:svc-*", expensive="cost>0.5 -user:none")
+    read = filters.read
+    chips = (
+        Chip(read("user:alice")),
+        Chip(read("model:kimi*"), enabled=False, inverted=True),
+        Chip(read("status:error"), inverted=True),
+        Chip(read("cost>0.5")),
+        Chip(read("latency>5s")),
+    )
+    feed = FakeFeed(scope=Scope(since=datetime(2026, 2, 27, 15, tzinfo=UTC), chips=chips))
+    app = MonitorApp(feed, clock=lambda: 0.0, filters=filters)
+    assert snap_compare(app, terminal_size=size, press=keys)

@@ -137,7 +137,9 @@ ADDRESS = (
 
 AGGREGATE = (
     _aggregate("avg", "mean of the numbers"),
-    Signature("count", 0, 1, "number of rows, or of the rows that have a value", "[*|x]", aggregate=True),
+    Signature(
+        "count", 0, 1, "number of rows, or of those that have a value; also `count(*)`", "[x]", aggregate=True
+    ),
     _aggregate("count_distinct", "number of different values"),
     _aggregate("max", "largest value"),
     _aggregate("min", "smallest value"),

@@ -1,10 +1,17 @@
-"""A Logs Insights query as a tree. Places are offsets of characters in the query's text."""
+"""A Logs Insights query as a tree.
+
+Places are offsets of characters in the query's text: of the operator where one stands between operands, else of where
+a node begins. No tree is deeper than `MOST_DEPTH`, so whoever walks one may recurse.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
+
+MOST_DEPTH = 100
+"""Of an expression: from its root to any leaf there are no more nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,8 @@ class Period:
 class Field:
     """A field or an alias: `usage.prompt_tokens` is two steps, `items[0].x` has the index 0 between them.
 
-    A step in backticks is one whatever it holds. `items.0.x` has "0" as a name: it may be an index as well.
+    A step in backticks is one whatever it holds. `items.0.x` has "0" as a name: it may be an index as well. A call that
+    repeats the text of a column of the `stats` before, such as `count(*)`, is the field of that one step.
     """
 
     steps: tuple[str | int, ...]
@@ -68,7 +76,11 @@ Operator = Literal["+", "-", "*", "/", "^", "%", "=", "!=", "<", "<=", ">", ">="
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """Two operands and what stands between them."""
+    """Two operands and what stands between them.
+
+    A chain of `or`, of `and`, of `+` and `-`, or of `*` and `/` hangs to the left, as it is read; one of many operands
+    is a balanced tree of the same value, with the operators behind a `-` or `/` turned round where that needs it.
+    """
 
     operator: Operator
     left: Expression
@@ -116,9 +128,29 @@ Expression = Text | Number | Regex | Period | Field | Call | Binary | Not | Nega
 """`Regex` and `Period` stand only as arguments of functions that take them."""
 
 
+def children(expression: Expression) -> tuple[Expression, ...]:
+    """What an expression is made of."""
+    match expression:
+        case Call(arguments=arguments):
+            return arguments
+        case Binary(left=left, right=right):
+            return left, right
+        case Not(operand=operand) | Negative(operand=operand):
+            return (operand,)
+        case Membership(value=value, items=items):
+            return value, *items
+        case Like(value=value, pattern=pattern):
+            return value, pattern
+        case _:
+            return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Named:
-    """An expression with its alias, if it has one, and its text as it was written: that names its column else."""
+    """An expression with its alias, if it has one, and its text as it was written: that names its column else.
+
+    The text of a name in backticks is without them. An alias may hold dots: the field of those steps means it.
+    """
 
     expression: Expression
     alias: str | None
@@ -157,7 +189,10 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Parse:
-    """`parse source "a * b *" as x, y`, or `parse source /(?<x>…)/`. Without a source it is `@message`."""
+    """`parse source "a * b *" as x, y`, or `parse source /(?<x>…)/`. Without a source it is `@message`.
+
+    Groups without a name do not capture: they are `(?:…)` in the tree.
+    """
 
     source: Expression | None
     pattern: Text | Regex

@@ -54,6 +54,8 @@ class Group:
     """Without the `:*` at its end."""
     created: int | None = None
     stored_bytes: int | None = None
+    retention_days: int | None = None
+    """How long it keeps an event; None is for ever, or unknown."""
 
 
 @dataclass(frozen=True, slots=True)

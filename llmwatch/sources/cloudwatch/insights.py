@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -73,12 +73,16 @@ class QueryStatistics:
 
 @dataclass(frozen=True, slots=True)
 class QueryProgress:
-    """How a query that runs fares. `trouble`: what keeps us from knowing, else empty."""
+    """How a query that runs fares. `trouble`: what keeps us from knowing, else empty.
+
+    `rows` are those it has found so far, up to a page of them: all may change until it is complete.
+    """
 
     status: QueryStatus
     statistics: QueryStatistics
     seconds: float
     trouble: str = ""
+    rows: tuple[dict[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +209,7 @@ class _Run:
         statistics = QueryStatistics(
             _whole(page.records_matched), _whole(page.records_scanned), _whole(page.bytes_scanned)
         )
-        self.latest = QueryProgress(page.status, statistics, self.clock() - self.began)
+        self.latest = QueryProgress(page.status, statistics, self.clock() - self.began, rows=page.rows)
         self.progress(self.latest)
         if self.latest.seconds > _LONGEST_SECONDS and page.status not in ("Complete", *_ENDS):
             raise SourceError(_ENDS["Timeout"])
@@ -220,8 +224,8 @@ class _Run:
             except CallFailed as failed:
                 if failed.kind not in again or self.clock() >= until:
                     raise
-                statistics, seconds = self.latest.statistics, self.clock() - self.began
-                self.progress(QueryProgress(self.latest.status, statistics, seconds, str(failed)))
+                seconds = self.clock() - self.began
+                self.progress(replace(self.latest, seconds=seconds, trouble=str(failed)))
             self._pause(random.uniform(most / 10, most))  # noqa: S311 (jitter, no secret)
             most = min(most * 2, _LAST_WAIT_SECONDS)
 

@@ -16,6 +16,7 @@ from llmwatch.clean import Clean, clean, join, literal
 from llmwatch.sources.source import Feed, SourceState
 from llmwatch.tui.health import (
     LATE_LAG_SECONDS,
+    NAME_LIMIT,
     SIGNS,
     by_trouble,
     complaint,
@@ -30,9 +31,6 @@ from llmwatch.tui.widgets.column import Cell, Column, Tone
 from llmwatch.tui.widgets.line import Line
 from llmwatch.tui.widgets.line_table import LineTable
 from llmwatch.tui.widgets.text import NOTHING, Piece, Pieces, content, flow, wrap
-
-NAME_LIMIT = 1024
-"""Log groups may have 512 characters, ARNs more; names are told apart by their ends."""
 
 SENTENCE_LIMIT = 1000
 

@@ -9,6 +9,7 @@ from llmwatch.clean import Clean, join, literal
 from llmwatch.query.snapshot import Table
 from llmwatch.tui.panes.columns import UsageLine, usage_columns, usage_lines
 from llmwatch.tui.widgets.line_table import LineTable
+from llmwatch.tui.widgets.text import NOTHING, Piece
 
 
 class UsagePane(LineTable[UsageLine]):
@@ -35,6 +36,8 @@ class UsagePane(LineTable[UsageLine]):
             else units.count(shown)
         )
         return literal(f"{name} · {of}")
+
+    badge: Piece = (NOTHING, "")
 
     def show(self, table: Table | None, now: datetime) -> None:
         """Show these groups; None keeps what was there."""

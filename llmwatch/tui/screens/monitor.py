@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container
-from textual.message import Message
 from textual.screen import Screen
 
-from llmwatch import units
 from llmwatch.clean import Clean, clean, join, literal
-from llmwatch.query.detail import DetailKey, DetailKind
-from llmwatch.query.snapshot import EventRow, Snapshot, SnapshotRequest
-from llmwatch.sources.source import SourceState
+from llmwatch.query.detail import DetailKind
+from llmwatch.query.scope import Scope
+from llmwatch.query.snapshot import Snapshot, SnapshotRequest
 from llmwatch.tui.actions import bindings
-from llmwatch.tui.health import complaint, is_sought, overall, progress
-from llmwatch.tui.panes.columns import UNKNOWN_NAME, UsageLine, is_bad, is_error
-from llmwatch.tui.panes.events import EventPane
-from llmwatch.tui.panes.sources import NAME_LIMIT, SourcePane
+from llmwatch.tui.health import why_empty
+from llmwatch.tui.panes.events import EventPane, Sought
+from llmwatch.tui.panes.hits import row_name
+from llmwatch.tui.panes.search import SearchPane
+from llmwatch.tui.panes.sources import SourcePane
 from llmwatch.tui.panes.usage import UsagePane
+from llmwatch.tui.surroundings import ReadContext, ReadLines, Surroundings
 from llmwatch.tui.widgets.bars import KeyBar, TabBar
+from llmwatch.tui.widgets.chips import ChipBar
 from llmwatch.tui.widgets.header import Header
 from llmwatch.tui.widgets.kpi import KpiStrip
 from llmwatch.tui.widgets.line_table import LineTable
 from llmwatch.tui.widgets.notice import Notice
-from llmwatch.tui.widgets.text import NOTHING, Piece
+from llmwatch.tui.wishes import Narrowed, Wanted, drilled, narrowed
 
 PANES = ("users", "models", "events")
+"""Those that are always there, and that snapshots have parts for."""
+NUMBERS = {"users": 1, "models": 2, "events": 3, "sources": 4, "search": 5}
 WIDE, HIGH, TALL = 120, 26, 36
 """Columns and lines from which panes stand side by side; lines from which the figures have room."""
 ROOMY = 44
@@ -39,10 +42,7 @@ ROOMY = 44
 REPEATED = 500
 """Known events in one snapshot from which the feed is told to send only newer ones."""
 
-_FIND: dict[str, tuple[Callable[[EventRow], bool], str]] = {
-    "error": (is_error, "error"),
-    "bad": (is_bad, "line that was not understood"),
-}
+Pane = UsagePane | EventPane | SourcePane | SearchPane
 
 
 class MonitorScreen(Screen[None], inherit_bindings=False):
@@ -52,52 +52,42 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
     ALLOW_SELECT = False
     AUTO_FOCUS: ClassVar[str | None] = "#users"
 
-    class Wanted(Message):
-        """The screen now shows something else: the feed is asked for it."""
-
-        def __init__(self, request: SnapshotRequest) -> None:
-            super().__init__()
-            self.request = request
-
-    class Drilled(Message):
-        """A row was opened."""
-
-        def __init__(self, kind: DetailKind, key: DetailKey, name: Clean) -> None:
-            super().__init__()
-            self.kind: DetailKind = kind
-            self.key = key
-            self.name = name
-
-    def __init__(self, header: Header, title: Clean) -> None:
+    def __init__(self, header: Header, title: Clean, search: SearchPane, surroundings: ReadLines) -> None:
         super().__init__()
         self.header = header
         self._title = title
-        self.notice, self.kpis, self.tabs, self.keys = Notice(), KpiStrip(), TabBar(), KeyBar()
+        self.chips, self.notice, self.kpis = ChipBar(), Notice(), KpiStrip()
+        self.tabs, self.keys = TabBar(), KeyBar()
         self.users, self.models, self.events = UsagePane("user", 1), UsagePane("model", 2), EventPane(3)
-        self.sources = SourcePane(4)
-        self.sources.display = False
-        self.panes: dict[str, UsagePane | EventPane | SourcePane] = {
+        self.sources, self.search = SourcePane(4), search
+        self.sources.display = self.search.display = False
+        self.panes: dict[str, Pane] = {
             "users": self.users,
             "models": self.models,
             "events": self.events,
             "sources": self.sources,
+            "search": self.search,
         }
+        self.surroundings = Surroundings(self, surroundings)
+        self._entering = False
+        """A hit's context is to have the screen when it is there."""
         self.snapshot: Snapshot | None = None
         self._paused_at: int | None = None
         self._zoomed = False
         self._owed = False
         """The person changed what is shown: the next snapshot is drawn even when the picture is held."""
-        self._finding: tuple[str, int] | None = None
+        self._finding: tuple[Sought, int] | None = None
         """A search that waits for the events of a pane that was hidden."""
         self._active = "users"
-        self._opened_from: str | None = None
-        """The pane that had the focus when the sources were opened; None when they are closed."""
+        self._opened: dict[str, str] = {}
+        """The panes that were opened, and which had the focus then."""
         self._after_seq = -1
         self._request: SnapshotRequest | None = None
 
     def compose(self) -> ComposeResult:
         """Top to bottom; the stylesheet says where."""
         yield self.header
+        yield self.chips
         yield self.notice
         yield self.kpis
         yield self.tabs
@@ -106,7 +96,9 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
                 yield self.users
                 yield self.models
             yield self.sources
-            yield self.events
+            with Container(id="streams"):
+                yield self.events
+                yield self.search
         yield self.keys
 
     # What is on screen
@@ -114,16 +106,16 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
     @property
     def single(self) -> bool:
         """Whether one pane has the screen to itself."""
-        needed = HIGH if self._opened_from is None else ROOMY
+        needed = ROOMY if "sources" in self._opened else HIGH
         return self._zoomed or self.size.width < WIDE or self.size.height < needed
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The panes there are now."""
-        return PANES if self._opened_from is None else (*PANES, "sources")
+    def names(self) -> Mapping[str, int]:
+        """The panes there are now, by number."""
+        return {name: number for name, number in NUMBERS.items() if name in PANES or name in self._opened}
 
     @property
-    def pane(self) -> UsagePane | EventPane | SourcePane:
+    def pane(self) -> Pane:
         """The pane with the focus, or the only one."""
         return self.panes[self._active]
 
@@ -138,6 +130,8 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         for name, pane in self.panes.items():
             pane.display = name in self.names and (not single or name == self._active)
         self.query_one("#groups").display = self.users.display or self.models.display
+        self.query_one("#streams").display = self.events.display or self.search.display
+        self.set_class(self.search.display and not single, "-searching")
         self.kpis.display = not (self._zoomed and self.size.height < HIGH)
         self.tabs.display = single
         self.keys.show(self._active)
@@ -160,10 +154,12 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
             before = self._request and replace(self._request, after_seq=self._after_seq)
             self._owed = self._owed or before != request
             self._request = request
-            self.post_message(self.Wanted(request))
+            self.post_message(Wanted(request))
 
     def show(self, snapshot: Snapshot) -> None:
         """Take in a snapshot, and show it unless the picture is held."""
+        if self.snapshot is not None and snapshot.scope_version != self.snapshot.scope_version:
+            self._owed = True
         self.snapshot = snapshot
         limit = self._request.event_limit if self._request else 0
         known = self.events.take(snapshot, limit)
@@ -171,7 +167,9 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
             self._paused_at = snapshot.events_total
         self.header.held = None if self._paused_at is None else snapshot.events_total - self._paused_at
         self.header.show(snapshot)
+        self.chips.show(self.chips.scope, snapshot.now)
         self.notice.show(snapshot)
+        self.search.show(snapshot, held=self._paused_at is not None)
         if self._paused_at is None or self._owed:
             self._draw(snapshot)
         if self._finding is not None and self.events.rows:
@@ -182,7 +180,8 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
 
     def _draw(self, snapshot: Snapshot) -> None:
         self._owed = False
-        self.users.empty = self.models.empty = self.events.empty = self._empty(snapshot)
+        empty = why_empty(snapshot, self._title, filtered=bool(self.chips.scope.filters))
+        self.users.empty = self.models.empty = self.events.empty = empty
         self.kpis.show(snapshot.kpis)
         if self.users.display:
             self.users.show(snapshot.users, snapshot.now)
@@ -196,44 +195,23 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
 
     def _draw_tabs(self) -> None:
         if self.single:
-            self.tabs.show(self.names, self._active, self.pane.title, self._badge())
+            self.tabs.show(self.names, self._active, self.pane.title, self.pane.badge)
 
-    def _badge(self) -> Piece:
-        if self._active == "events":
-            return self.events.badge, "$foreground 55%" if self.events.following else "bold $text-warning"
-        return self.sources.badge if self._active == "sources" else (NOTHING, "")
-
-    def _empty(self, snapshot: Snapshot) -> Clean:
-        """Why there is nothing, and what would bring something."""
-        status = overall(snapshot.sources)
-        if status == "reading":
-            return join([literal("reading "), self._title, literal(" … "), progress(snapshot.sources)])
-        if status in {"waiting", "error"} and any(complaint(source) for source in snapshot.sources):
-            return join(
-                [literal("nothing read yet from "), self._title, literal(": press o for its sources")]
-            )
-        if status == "waiting":
-            return self._awaited(snapshot.sources)
-        if snapshot.counters.lines and not snapshot.counters.events:
-            return literal("lines were read and none was understood: press 3 and b to see them")
-        ending = ": it has ended" if status == "ended" else ": send a request through the gateway"
-        return join([literal("no calls yet in "), self._title, literal(ending)])
-
-    def _awaited(self, sources: tuple[SourceState, ...]) -> Clean:
-        sought = [clean(source.name, NAME_LIMIT) for source in sources if is_sought(source)]
-        if len(sought) > 1:
-            return literal(f"looking for the log groups of {units.count(len(sought))} names …")
-        if sought:
-            return join([literal("looking for log group "), sought[0], literal(" …")])
-        return join([literal("waiting for "), self._title, literal(" to appear")])
+    def rescope(self, scope: Scope) -> None:
+        """Speak of another scope: of the one before nothing is kept."""
+        self.chips.show(scope)
+        self._after_seq = -1
+        self._ask()
+        if "search" in self._opened:
+            self.search.begin()
 
     # Keys
 
     def action_pane(self, name: str) -> None:
         """To a pane by name."""
-        if name == "sources" and self._opened_from is None:
-            self._opened_from = self._active
-            if self.snapshot is not None:
+        if name not in self.names:
+            self._opened[name] = self._active
+            if self.snapshot is not None and name == "sources":
                 self.sources.show(self.snapshot.sources, self.snapshot.now)
         self._active = name
         self._arrange()
@@ -242,16 +220,20 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
 
     def action_sources(self) -> None:
         """Open the sources, or close them and go back to where that was."""
-        back = self._opened_from
-        if back is None or not self.sources.display:
+        if self.sources.display:
+            self._close("sources")
+        else:
             self.action_pane("sources")
-            return
-        self._opened_from = None
-        self.action_pane(back if self._active == "sources" else self._active)
+
+    def _close(self, name: str) -> None:
+        """Away with a pane, and to where it was opened from."""
+        back = self._opened.pop(name)
+        wanted = back if self._active == name else self._active
+        self.action_pane(wanted if wanted in self.names else PANES[0])
 
     def action_step_pane(self, step: int) -> None:
         """To the pane after or before."""
-        names = self.names
+        names = list(self.names)
         self.action_pane(names[(names.index(self._active) + step) % len(names)])
 
     def on_descendant_focus(self) -> None:
@@ -288,12 +270,52 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         if self._paused_at is None and self.snapshot is not None:
             self._draw(self.snapshot)
 
-    def action_follow(self) -> None:
-        """Stay with the newest event."""
-        self.action_pane("events")
-        self.events.follow()
+    def action_search(self) -> None:
+        """Type what to look for."""
+        self.action_pane("search")
+        self.search.type()
 
-    def action_find(self, what: str, step: int) -> None:
+    def action_hit(self, step: int) -> None:
+        """To the next hit, and into its context, wherever the person is."""
+        self._entering = self.single and self._active not in {"search", "events"}
+        if not self.search.hit(step):
+            self._entering = False
+            self.notify("No hits: press / and type what to look for.", markup=False)
+
+    def action_back(self) -> None:
+        """One thing at a time: end a search that runs, leave the context, close the search. Filters stay."""
+        searching = "search" in self._opened
+        if searching and self.search.cancel():
+            return
+        looked = self.events.context is not None
+        self.surroundings.forget()
+        self.events.leave_context()
+        if self._active == "search":
+            self._close("search")
+        elif looked and self.single and searching:
+            self.action_pane("search")
+        self._draw_tabs()
+
+    def action_narrow(self, negated: bool) -> None:
+        """Everything is to be of the selected row, or of all but it."""
+        wish = narrowed(self.pane.selected, self._dimension, negated=negated)
+        if self.pane is self.search and self.search.text:
+            wish = Narrowed(self.search.text, negated=negated)
+        if wish is not None:
+            self.post_message(wish)
+        else:
+            words = "Nothing to narrow to: choose a user, a model, or an event of a request."
+            self.notify(words, markup=False)
+
+    @property
+    def _dimension(self) -> DetailKind:
+        return "user" if self.pane is self.users else "model"
+
+    def action_detail(self) -> None:
+        """Open the selected row."""
+        self._drill(self.pane.selected)
+
+    def action_find(self, what: Sought, step: int) -> None:
         """To the next event of a kind, in the events pane."""
         hidden = not self.events.display
         self.action_pane("events")
@@ -302,17 +324,16 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         else:
             self._find(what, step)
 
-    def _find(self, what: str, step: int) -> None:
-        wanted, noun = _FIND[what]
+    def _find(self, what: Sought, step: int) -> None:
         self._finding = None
-        if not self.events.find(wanted, step):
-            self.notify(f"No {noun} in the last {units.count(len(self.events.rows))} events.", markup=False)
+        if not self.events.find(what, step):
+            self.notify(self.events.unfound(what), markup=False)
 
     def action_copy(self) -> None:
         """The selected row's name, cleaned: a clipboard is pasted into shells."""
         row = self.pane.selected
         if row is not None:
-            name = _name(row)
+            name = row_name(row)
             self.app.copy_to_clipboard(name.text)
             self.notify(join([literal("Copied "), name]).text, markup=False)
 
@@ -331,18 +352,39 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
 
     @on(LineTable.Opened)
     def _open(self, message: LineTable.Opened) -> None:
-        row = message.row
-        if isinstance(row, EventRow):
-            self.post_message(self.Drilled("event", row.seq, _name(row)))
-        elif isinstance(row, UsageLine):
-            kind: DetailKind = "user" if message.table is self.users else "model"
-            self.post_message(self.Drilled(kind, row.key, _name(row)))
+        """Where a hit and its context cannot stand side by side, enter goes from one to the other."""
+        if self.single and message.table is self.search.table:
+            self._entering = True
+            self.surroundings.want(self.search.table.rows[self.search.table.cursor].seq)
+        elif (
+            self.single
+            and message.table is self.events
+            and self.events.context is not None
+            and "search" in self._opened
+        ):
+            self.action_pane("search")
+        else:
+            self._drill(message.row)
 
+    def _drill(self, row: object) -> None:
+        if wish := drilled(row, self._dimension):
+            self.post_message(wish)
 
-def _name(row: UsageLine | EventRow | SourceState) -> Clean:
-    """What a row is called."""
-    if isinstance(row, SourceState):
-        return clean(row.name, NAME_LIMIT)
-    if isinstance(row, UsageLine):
-        return UNKNOWN_NAME if row.key is None else clean(row.key, 1024)
-    return clean(row.request_id or row.message or f"line {row.line}", 1024)
+    @on(SearchPane.Chosen)
+    def _look_around(self, message: SearchPane.Chosen) -> None:
+        if self.events.display or self._entering:
+            self.surroundings.want(message.seq)
+
+    @on(ReadContext)
+    def _around(self, message: ReadContext) -> None:
+        """The lines around a hit are there."""
+        if not self.surroundings.took(message):
+            return
+        if not message.rows:
+            self.notify(clean(message.error or "That line is not there any more.", 400).text, markup=False)
+            return
+        if self._entering:
+            self._entering = False
+            self.action_pane("events")
+        self.events.show_context(message.seq, message.rows)
+        self._draw_tabs()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from textual import events
 from textual.content import Content
+from textual.geometry import Size
 
 from llmwatch.clean import Clean, literal
-from llmwatch.tui.actions import ACTIONS
+from llmwatch.tui.actions import ACTIONS, Action
 from llmwatch.tui.widgets.line import Line
 from llmwatch.tui.widgets.text import Piece, Pieces, content, spread, width
 
@@ -16,13 +19,13 @@ class TabBar(Line):
 
     def __init__(self) -> None:
         super().__init__(id="tabs")
-        self._names: tuple[str, ...] = ()
+        self._names: Mapping[str, int] = {}
         self._active = ""
         self._title = literal("")
         self._badge: Piece = (literal(""), "")
 
-    def show(self, names: tuple[str, ...], active: str, title: Clean, badge: Piece) -> None:
-        """Say which panes there are and which is on screen, with its title in place of its name."""
+    def show(self, names: Mapping[str, int], active: str, title: Clean, badge: Piece) -> None:
+        """Say which panes there are, by number, and which is on screen, with its title in place of its name."""
         if (names, active, title, badge) != (self._names, self._active, self._title, self._badge):
             self._names, self._active, self._title, self._badge = names, active, title, badge
             self.refresh()
@@ -30,7 +33,7 @@ class TabBar(Line):
     def _tabs(self) -> list[tuple[str, Clean]]:
         return [
             (name, literal(f" {number} {self._title.text if name == self._active else name.capitalize()} "))
-            for number, name in enumerate(self._names, 1)
+            for name, number in self._names.items()
         ]
 
     def draw(self, cells: int) -> Content:
@@ -57,9 +60,9 @@ class TabBar(Line):
 class KeyBar(Line):
     """The keys most used, each a button too."""
 
-    def __init__(self) -> None:
+    def __init__(self, pane: str = "users") -> None:
         super().__init__(id="keybar")
-        self._pane = "users"
+        self._pane = pane
 
     def show(self, pane: str) -> None:
         """Offer what does something in this pane."""
@@ -69,27 +72,59 @@ class KeyBar(Line):
 
     def draw(self, cells: int) -> Content:
         """As many as there is room for, the last ones always."""
-        pieces: Pieces = []
-        for key, hint in self._fitting(cells):
-            pieces += [(literal(key), "bold $primary"), (literal(f" {hint}   "), "$foreground 55%")]
-        return content(*pieces)
-
-    def _fitting(self, cells: int) -> list[tuple[str, str]]:
-        hints = [
-            (action.hint_keys, action.hint)
-            for action in ACTIONS
-            if action.hint and self._pane in action.panes
+        lines = [
+            content(*(piece for action in line for piece in _pieces(action))) for line in self._lines(cells)
         ]
-        while len(hints) > 3 and sum(len(key) + len(hint) + 4 for key, hint in hints) - 3 > cells:
+        return Content("\n").join(lines)
+
+    def _lines(self, cells: int) -> list[list[Action]]:
+        hints = self._hints()
+        while len(hints) > 3 and _cells(hints) > cells:
             del hints[-3]
-        return hints
+        return [hints]
+
+    def _hints(self) -> list[Action]:
+        return [action for action in ACTIONS if action.hint and self._pane in action.panes]
 
     def on_click(self, event: events.Click) -> None:
         """Do what is under the pointer."""
-        left = self.content_region.x - self.region.x
-        for key, hint in self._fitting(self.content_size.width):
-            right = left + len(key) + len(hint) + 1
-            if left <= event.x < right:
-                action = next(action for action in ACTIONS if action.hint == hint)
+        place = event.get_content_offset(self)
+        lines = self._lines(self.content_size.width)
+        if place is None or place.y >= len(lines):
+            return
+        left = 0
+        for action in lines[place.y]:
+            right = left + _cells([action])
+            if left <= place.x < right:
                 self.app.simulate_key(action.keys.split(",")[0])
-            left = right + 3
+            left = right + _APART
+
+
+class KeyLines(KeyBar):
+    """All the keys of a dialog, in as many lines as they need."""
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """So many lines."""
+        del container, viewport
+        return len(self._lines(width))
+
+    def _lines(self, cells: int) -> list[list[Action]]:
+        lines: list[list[Action]] = [[]]
+        for action in self._hints():
+            if lines[-1] and _cells([*lines[-1], action]) > cells:
+                lines.append([])
+            lines[-1].append(action)
+        return lines
+
+
+_APART = 3
+
+
+def _pieces(action: Action) -> Pieces:
+    hint = f" {action.hint}{' ' * _APART}"
+    return [(literal(action.hint_keys), "bold $primary"), (literal(hint), "$foreground 55%")]
+
+
+def _cells(actions: Sequence[Action]) -> int:
+    """How wide they are, side by side."""
+    return sum(len(action.hint_keys) + len(action.hint) + 1 + _APART for action in actions) - _APART

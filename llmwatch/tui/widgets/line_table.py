@@ -28,7 +28,7 @@ from llmwatch.tui.widgets.text import NOTHING, content, fit, marked, width
 R = TypeVar("R")
 
 _TONES = ("plain", "muted", "faint", "strong", "money", "hot", "error", "warning", "success")
-_NONE = object()
+NO_ROW = object()
 """The key of no row; None may be a row's."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -105,10 +105,10 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         self.sort: tuple[str, bool] | None = None
         """The column the rows are sorted by, and whether the largest is first."""
         self.cursor = 0
-        self._key: Hashable = _NONE
+        self._key: Hashable = NO_ROW
         self._chosen = False
         """Whether anybody moved the cursor; until then it stays on the first row, whichever that is."""
-        self.found: Hashable = _NONE
+        self.found: Hashable = NO_ROW
         """The key of a row that stays tinted wherever the cursor goes."""
         self._heading = 1 if heading else 0
         self._now = _EPOCH
@@ -127,7 +127,7 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         self.rows = rows
         self._now = now or self._now
         self.cursor = self._place_of(self._key, before) if self._chosen or self.stream else 0
-        self._key = self._key_of(rows[self.cursor]) if rows else _NONE
+        self._key = self._key_of(rows[self.cursor]) if rows else NO_ROW
         size = Size(self.size.width, len(rows) + self._heading)
         moved = size != self.virtual_size or self.cursor != before or not rows
         if size != self.virtual_size:
@@ -331,7 +331,7 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
             return Strip.blank(cells, self.rich_style)
         state = "table--cursor" if index == self.cursor and (self.has_focus or not self.stream) else ""
         row = self.rows[index]
-        if not state and self.found is not _NONE and self._key_of(row) == self.found:
+        if not (state and self.has_focus) and self.found is not NO_ROW and self._key_of(row) == self.found:
             state = "table--found"
         state = state or ("table--hover" if index == self._hover else "")
         return self._strip(self._cells(row), state, self.has_focus, cells)
@@ -355,7 +355,9 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
             tone = self.get_component_rich_style(f"table--{cell.tone}") + under
             shown = fit(cell.text, cells_wide, right=column.right, ending=column.ending)
             marks = () if column.right or column.ending else cell.marks
-            segments += [Segment(part, tone + lit if is_mark else tone) for part, is_mark in marked(shown, marks)]
+            segments += [
+                Segment(part, tone + lit if is_mark else tone) for part, is_mark in marked(shown, marks)
+            ]
             segments.append(Segment(" " * GAP, base))
         return Strip(segments[:-1]).adjust_cell_length(length, base)
 

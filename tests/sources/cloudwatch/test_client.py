@@ -78,7 +78,13 @@ def test_describe_groups_filters_itself_too() -> None:
             "logGroups": [
                 {"logGroupName": "/ecs/router", "arn": ARN + ":*", "creationTime": 3},
                 {"logGroupName": "/other", "arn": "x", "logGroupArn": "y", "storedBytes": 4},
-                {"logGroupName": "/ecs/Router", "arn": "z:*", "logGroupArn": "z", "storedBytes": 0},
+                {
+                    "logGroupName": "/ecs/Router",
+                    "arn": "z:*",
+                    "logGroupArn": "z",
+                    "storedBytes": 0,
+                    "retentionInDays": 7,
+                },
             ],
             "nextToken": "n",
         }
@@ -87,7 +93,7 @@ def test_describe_groups_filters_itself_too() -> None:
     assert request == {"limit": 50, "logGroupNamePattern": "router"}
     assert page.groups == (
         Group("/ecs/router", "/ecs/router", ARN, 3, None),
-        Group("/ecs/Router", "/ecs/Router", "z", None, 0),
+        Group("/ecs/Router", "/ecs/Router", "z", None, 0, 7),
     )
     assert page.token == "n"
     request, page = sent(reply, lambda api: api.describe_groups(prefix="/ecs", token="t"))

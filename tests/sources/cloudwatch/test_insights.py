@@ -117,6 +117,15 @@ def test_the_rows_are_those_of_the_end_and_not_of_the_way_there() -> None:
     assert not service.stopped
 
 
+def test_what_is_found_so_far_is_told_while_it_runs_and_kept_while_it_is_not_known() -> None:
+    running = [page("Running", [1]), failure("throttled"), page("Running", [1, 2])]
+    service = Service(results=[*running, page("Complete", [3])])
+    told: list[QueryProgress] = []
+    run(service, progress=told.append)
+    assert [[row["n"] for row in news.rows] for news in told] == [[], ["1"], ["1"], ["1", "2"], ["3"]]
+    assert [bool(news.trouble) for news in told] == [False, False, True, False, False]
+
+
 def test_polls_are_half_a_second_apart_and_then_two() -> None:
     service = Service(results=[*[page("Running")] * 12, page("Complete")])
     run(service)

@@ -1,0 +1,139 @@
+"""Text as RE2 patterns: in the text of a line, which is JSON, and in the value of a field."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cache
+from typing import TYPE_CHECKING
+
+from llmwatch.query.filters.refusals import RefusedError
+from llmwatch.query.filters.tree import Text
+
+if TYPE_CHECKING:
+    from re2 import Options
+
+_SHORT_ESCAPES = {
+    '"': '"',
+    "\\": "\\",
+    "\b": "b",
+    "\f": "f",
+    "\n": "n",
+    "\r": "r",
+    "\t": "t",
+}
+"""Of JSON (RFC 8259, section 7)."""
+
+_ESCAPED_ASCII = frozenset('"\\<>&')
+"""Printable ASCII that some encoders escape; `<>&` is a habit of Go's."""
+
+_NO_WORD = r"[^\pL\pN\pM]"
+_WILD = {"*": ".*", "?": "."}
+
+_NO_BACK_REFERENCE = "RE2 has no back-references, so that no pattern can hang: write out what may repeat"
+_NO_LOOK_AROUND = "RE2 has no look-around, so that no pattern can hang: write two, as /this/ -/that/"
+_REMEDIES = (
+    *((start, _NO_LOOK_AROUND) for start in ("(?=", "(?!", "(?<")),
+    *((start, _NO_BACK_REFERENCE) for start in ("(?P=", *(f"\\{digit}" for digit in range(1, 10)))),
+)
+"""How what is not in RE2 begins → what to do."""
+
+
+def literal_text(words: str) -> Text:
+    """Exactly these characters, upper and lower case told apart."""
+    plain = all(map(_is_plain, words))
+    return Text("".join(map(_spelled, words)), words if plain else None)
+
+
+def free_text(word: str) -> Text:
+    """These characters whatever their case, with `*` and `?` for any."""
+    plain = all(_is_plain(char) and char not in _WILD for char in word)
+    pattern = "".join(_WILD.get(char) or _spelled_in_any_case(char) for char in word.strip("*"))
+    return Text(f"(?i){pattern}", word.lower() if plain else None, folded=plain)
+
+
+def part_of_value(value: str, *, wild: bool) -> str:
+    """A pattern for a value that has these words in it, whatever their case.
+
+    It begins and ends where a word does, words being letters and digits; a `*` at either end lets it begin or end in
+    the middle of one.
+    """
+    core = value.strip("*") if wild else value
+    if not core:
+        return ""
+    begins = not (wild and value.startswith("*")) and (_is_of_word(core[0]) or (wild and core[0] == "?"))
+    ends = not (wild and value.endswith("*")) and (_is_of_word(core[-1]) or (wild and core[-1] == "?"))
+    body = "".join((_WILD.get(char) if wild else None) or re.escape(char) for char in core)
+    return f"(?is){f'(?:^|{_NO_WORD})' if begins else ''}{body}{f'(?:{_NO_WORD}|$)' if ends else ''}"
+
+
+def checked_pattern(pattern: str, place: int) -> str:
+    """A pattern that a person wrote at that place, if RE2 takes it. Raises RefusedError."""
+    import re2
+
+    try:
+        compiled = re2.compile(pattern, _options())
+    except re2.error as error:
+        what = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else str(error)
+        raise RefusedError(*_refusal(pattern, what, place)) from None
+    if compiled.groupindex:
+        named = max(pattern.find("(?<"), pattern.find("(?P<"))
+        raise RefusedError("groups of a filter have no names: write ( alone", place + max(named, 0))
+    return pattern
+
+
+@cache
+def _options() -> Options:
+    """With half the memory that DuckDB gives the same pattern, so that it takes what is taken here."""
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem //= 2
+    return options
+
+
+def _refusal(pattern: str, what: str, place: int) -> tuple[str, int]:
+    """RE2 ends its sentence with the part it means."""
+    reason, _, part = what.partition(": ")
+    at = max(pattern.find(part), 0) if part else 0
+    rest = pattern[at:]
+    remedy = next((remedy for start, remedy in _REMEDIES if rest.startswith(start)), None)
+    if remedy is None:
+        remedy = (
+            f"this is no regular expression of RE2 ({reason}): mend it, or write the text in double quotes"
+        )
+    return remedy, place + at
+
+
+def _is_plain(char: str) -> bool:
+    """Whether JSON has but one usual way to write it."""
+    return " " <= char <= "~" and char not in _ESCAPED_ASCII
+
+
+def _spelled(char: str) -> str:
+    """A pattern for the ways in which a line has a character: as it is, or escaped."""
+    if _is_plain(char):
+        return re.escape(char)
+    units = char.encode("utf-16-be")
+    codes = (int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2))
+    forms = [f"\\x{{{ord(char):x}}}", "".join(f"\\\\u{_in_either_case(f'{code:04x}')}" for code in codes)]
+    if short := _SHORT_ESCAPES.get(char):
+        forms.append(rf"\\{re.escape(short)}")
+    return f"(?:{'|'.join(forms)})"
+
+
+def _spelled_in_any_case(char: str) -> str:
+    """Of a pattern that is not sensitive to case; DuckDB's lower() also makes an i of a dotted capital one."""
+    cases = {char, char.lower(), char.upper(), *("iİ" if char in "iIİ" else "")}
+    if len(cases) <= 2 and _is_plain(char):
+        return re.escape(char)
+    return f"(?:{'|'.join(sorted({_spelled(one) for one in cases if len(one) == 1}))})"
+
+
+def _in_either_case(digits: str) -> str:
+    return "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in digits)
+
+
+def _is_of_word(char: str) -> bool:
+    return unicodedata.category(char)[0] in "LNM"

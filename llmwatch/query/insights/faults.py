@@ -1,0 +1,27 @@
+"""What is wrong with a query, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from llmwatch.errors import UsageError
+from llmwatch.query.caret import caret
+
+
+class QueryError(UsageError):
+    """A query that cannot be read, or not be run here: `offset` is the place in its text, in characters."""
+
+    def __init__(self, text: str, offset: int, sentence: str) -> None:
+        line = text.count("\n", 0, offset) + 1
+        column = offset - text.rfind("\n", 0, offset)
+        super().__init__(f"line {line}, column {column}: {sentence}{caret(text, offset)}")
+        self.offset = offset
+
+
+def nearest(word: str, names: Iterable[str], among: str) -> str:
+    """A question after the name that was meant, else where all of them are."""
+    import difflib
+
+    spelled = {name.lower(): name for name in names}
+    close = difflib.get_close_matches(word.lower(), spelled, n=1, cutoff=0.7)
+    return f"did you mean `{spelled[close[0]]}`?" if close else among

@@ -1,0 +1,140 @@
+"""Which columns the search has: those there are, and fields of the lines' JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container
+from textual.screen import ModalScreen
+
+from llmwatch.clean import clean, literal
+from llmwatch.errors import UsageError
+from llmwatch.tui.actions import bindings
+from llmwatch.tui.screens.filter_prompt import Prompt
+from llmwatch.tui.widgets.bars import KeyLines
+from llmwatch.tui.widgets.column import Cell, Column
+from llmwatch.tui.widgets.line_table import LineTable
+from llmwatch.tui.widgets.text import content
+
+MOST_FIELDS = 8
+"""Each is read out of every hit's JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnRow:
+    """A column to have or not."""
+
+    key: str
+    title: str
+    words: str
+    shown: bool
+    field: str | None = None
+
+
+_COLUMNS: tuple[Column[ColumnRow], ...] = (
+    Column(
+        "shown",
+        "",
+        "",
+        lambda row, _now: Cell(literal("[x]" if row.shown else "[ ]"), "success" if row.shown else "faint"),
+        width=3,
+        right=False,
+    ),
+    Column(
+        "title", "", "", lambda row, _now: Cell(clean(row.title), "strong"), width=10, right=False, room=8
+    ),
+    Column(
+        "words", "", "", lambda row, _now: Cell(clean(row.words), "muted"), width=10, right=False, room=200
+    ),
+)
+
+Chosen = Callable[[frozenset[str], tuple[str, ...]], None]
+"""Takes the keys of the columns that are not wanted, and the fields that are."""
+
+
+class ColumnsScreen(ModalScreen[None]):
+    """Over the search, which follows every change at once."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("columns"), *bindings("dialog")]
+
+    def __init__(
+        self,
+        columns: Sequence[Column[Any]],
+        hidden: frozenset[str],
+        fields: tuple[str, ...] | None,
+        chosen: Chosen,
+    ) -> None:
+        """`fields` is None where there can be none, as of calls."""
+        super().__init__()
+        self._columns = [column for column in columns if not column.key.startswith("field ")]
+        self._hidden = hidden
+        self._fields = fields
+        self._chosen = chosen
+        self.table = LineTable(_COLUMNS, lambda row: row.key, id="columns-table", heading=False)
+
+    def compose(self) -> ComposeResult:
+        """One list."""
+        with Container(classes="dialog", id="columns"):
+            yield self.table
+            yield KeyLines("columns")
+
+    def on_mount(self) -> None:
+        """Fill it."""
+        dialog = self.query_one("#columns")
+        dialog.border_title = content((literal("Columns of the search"), "bold"))
+        self._fill()
+        self.table.focus()
+
+    def _fill(self) -> None:
+        rows = [
+            ColumnRow(column.key, column.title, column.doc, column.key not in self._hidden)
+            for column in self._columns
+        ]
+        rows += [
+            ColumnRow(f"field {name}", name, "A field of the line's JSON", True, name)
+            for name in self._fields or ()
+        ]
+        self.table.set_rows(tuple(rows))
+
+    def _change(self) -> None:
+        self._fill()
+        self._chosen(self._hidden, self._fields or ())
+
+    @on(LineTable.Opened)
+    def action_switch(self) -> None:
+        """There, or not; one at least stays."""
+        row = self.table.selected
+        if row is None or row.field is not None:
+            self.action_remove()
+        elif self._hidden ^ {row.key} < {column.key for column in self._columns}:
+            self._hidden ^= {row.key}
+            self._change()
+
+    def action_remove(self) -> None:
+        """Away with a field."""
+        row = self.table.selected
+        if row is not None and row.field is not None:
+            self._fields = tuple(name for name in self._fields or () if name != row.field)
+            self._change()
+
+    def action_add(self) -> None:
+        """A field more."""
+        if self._fields is None:
+            self.notify("Calls have no fields of their own: press c in the search for lines.", markup=False)
+            return
+        hint = "a key of the JSON, as in usage.prompt_tokens"
+        self.app.push_screen(Prompt("A column for a field", self._check, hint=hint), self._add)
+
+    def _check(self, _name: str) -> None:
+        if len(self._fields or ()) >= MOST_FIELDS:
+            raise UsageError(f"{MOST_FIELDS} fields are enough: remove one first.")
+
+    def _add(self, name: str | None) -> None:
+        if name and name not in (self._fields or ()):
+            self._fields = (*(self._fields or ()), name)
+            self._change()

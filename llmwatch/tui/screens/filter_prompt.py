@@ -1,0 +1,122 @@
+"""One line at the bottom of the screen: a filter, or a name, with what it comes to below it as it is typed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.screen import ModalScreen
+from textual.timer import Timer
+from textual.widgets import Input
+
+from llmwatch import units
+from llmwatch.clean import literal
+from llmwatch.errors import LlmwatchError
+from llmwatch.query.found import Found
+from llmwatch.tui.actions import bindings
+from llmwatch.tui.filters import Filters
+from llmwatch.tui.health import part
+from llmwatch.tui.looking import PAUSE_SECONDS, Look, Looking, Saw, Search
+from llmwatch.tui.widgets.text import Pieces, content
+from llmwatch.tui.widgets.typed import Typed, Words
+
+_QUIET = "$foreground 55%"
+
+
+class Prompt(ModalScreen[str | None]):
+    """Asks for a line of text; None when the person thinks better of it. What is wrong with it keeps it open."""
+
+    BINDINGS = bindings("dialog")
+    AUTO_FOCUS = "#prompt-input"
+
+    def __init__(
+        self, title: str, check: Callable[[str], object], *, hint: str = "", value: str = ""
+    ) -> None:
+        super().__init__()
+        self._title = title
+        self._check = check
+        """Raises UsageError, of which the person reads the sentence."""
+        self._hint = hint
+        self.typed = Typed(id="prompt-input", placeholder=hint, value=value)
+        self.words = Words("prompt-words")
+
+    def compose(self) -> ComposeResult:
+        """The line, and what is said of it."""
+        with Container(classes="prompt"):
+            yield self.typed
+            yield self.words
+
+    def on_mount(self) -> None:
+        """Say what is asked."""
+        box = self.query_one(".prompt")
+        box.border_title = content((literal(self._title), "bold"))
+        box.border_subtitle = content((literal("enter takes it · esc leaves"), _QUIET))
+        self.words.say([[(literal(" "), "")]])
+
+    @on(Input.Submitted)
+    def _submitted(self, message: Input.Submitted) -> None:
+        message.stop()
+        text = self.typed.value.strip()
+        try:
+            if text:
+                self._check(text)
+        except LlmwatchError as error:
+            self.words.complain(str(error), self.typed)
+        else:
+            self.dismiss(text or None)
+
+
+class FilterPrompt(Prompt):
+    """Asks for a filter. Says what is wrong with it, and where, or how many calls it keeps."""
+
+    def __init__(self, title: str, filters: Filters, search: Search | None, *, value: str = "") -> None:
+        super().__init__(
+            title, filters.read, hint="user:alice model:kimi* status:error cost>0.5 …", value=value
+        )
+        self.looking = Looking(self, search or (lambda _request, _cancelled: iter(())), filters.read)
+        self._pause: Timer | None = None
+
+    def on_unmount(self) -> None:
+        """Nobody looks any more."""
+        self.looking.cancel()
+
+    @on(Input.Changed)
+    def _typing(self, message: Input.Changed) -> None:
+        message.stop()
+        if self._pause is not None:
+            self._pause.stop()
+        self._pause = self.set_timer(PAUSE_SECONDS, self._begin)
+
+    def _begin(self) -> None:
+        if self.typed.value.strip():
+            self.looking.begin(Look(self.typed.value, calls=True, limit=1))
+        else:
+            self.looking.cancel()
+            self.words.say(
+                [[(literal("a word alone is looked for in the lines; -word leaves it out"), _QUIET)]]
+            )
+
+    @on(Saw)
+    def _saw(self, message: Saw) -> None:
+        seen = message.seen
+        if not message.current:
+            return
+        if seen.found is None:
+            self.words.complain(seen.error, self.typed, misread=seen.misread)
+        else:
+            self.words.say([_kept(seen.found)])
+
+
+def _kept(found: Found) -> Pieces:
+    """`keeps 564 of 12,904 calls`."""
+    pieces: Pieces = [
+        (literal("keeps "), _QUIET),
+        (literal(units.count(found.matched)), "bold $text-accent"),
+        (literal(f" of {units.count(found.total)} calls"), _QUIET),
+    ]
+    if not found.done:
+        done = part(found.examined / found.total) if found.total else "0 %"
+        pieces.append((literal(f" · looking … {done}"), "$text-warning"))
+    return pieces

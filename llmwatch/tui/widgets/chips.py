@@ -1,0 +1,135 @@
+"""The scope in a line: its window, and each filter as a chip that a click turns off and on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import NamedTuple
+
+from textual import events
+from textual.content import Content
+from textual.message import Message
+
+from llmwatch.clean import Clean, clean, join, literal
+from llmwatch.query.scope import Chip, Scope
+from llmwatch.tui.widgets.line import Line
+from llmwatch.tui.widgets.text import NOTHING, Pieces, content, cut, width
+
+LONGEST = 48
+"""Cells of a chip's text."""
+
+
+@dataclass
+class Rescoped(Message):
+    """A person wants another scope."""
+
+    scope: Scope
+
+
+class _Drawn(NamedTuple):
+    """Something in the line, and what a click does: to the chip of this number, at its cross or elsewhere."""
+
+    words: Clean
+    cross: Clean
+    style: str
+    chip: int | None = None
+
+    @property
+    def cells(self) -> int:
+        return width(self.words) + width(self.cross)
+
+
+def chip_text(chip: Chip) -> Clean:
+    """A filter for reading: `user:alice`, `-model:kimi*`, `-(user:bot model:kimi*)`."""
+    single = not any(character.isspace() for character in chip.filter.text)
+    return clean(f"-{chip.filter.text}" if chip.inverted and single else chip.text, 400)
+
+
+def moment(when: datetime, now: datetime | None) -> Clean:
+    """A bound of the window: `15:00Z`, on another day `2026-02-27 15:00Z`."""
+    day = "" if now is not None and when.date() == now.date() else f"{when:%Y-%m-%d} "
+    clock = f"{when:%H:%M:%S}" if when.second else f"{when:%H:%M}"
+    return literal(f"{day}{clock}Z")
+
+
+class ChipBar(Line):
+    """There only when the scope is not simply everything."""
+
+    def __init__(self) -> None:
+        super().__init__(id="chips")
+        self.scope = Scope()
+        self._now: datetime | None = None
+        self.display = False
+
+    def show(self, scope: Scope, now: datetime | None = None) -> None:
+        """Speak of this scope, at this time."""
+        now = now or self._now
+        if scope != self.scope or (now and now.date()) != (self._now and self._now.date()):
+            self.scope = scope
+            self.display = scope != Scope()
+            self.refresh()
+        self._now = now
+
+    def draw(self, cells: int) -> Content:
+        """As many as there is room for, and how many more there are."""
+        pieces: Pieces = []
+        for drawn in self._fitting(cells):
+            cross = "not strike" if "strike" in drawn.style else ""
+            pieces += [
+                (drawn.words, drawn.style),
+                (drawn.cross, f"{drawn.style} {cross}"),
+                (literal(" "), ""),
+            ]
+        return content(*pieces)
+
+    def _drawn(self) -> list[_Drawn]:
+        scope, quiet = self.scope, "$foreground 70%"
+        bounds = (("since ", scope.since), ("until ", scope.until))
+        drawn = [
+            _Drawn(join([literal(word), moment(when, self._now), literal(" ")]), NOTHING, quiet)
+            for word, when in bounds
+            if when is not None
+        ]
+        return [*drawn, *(_chip(chip, number) for number, chip in enumerate(scope.chips))]
+
+    def _fitting(self, cells: int) -> list[_Drawn]:
+        drawn = self._drawn()
+        for kept in range(len(drawn), 0, -1):
+            more = len(drawn) - kept
+            shown = [
+                *drawn[:kept],
+                *([_Drawn(literal(f"+{more}"), NOTHING, "bold $text-warning")] if more else []),
+            ]
+            if _needed(shown) <= cells:
+                return shown
+        return [_Drawn(literal(cut(literal(f"{len(drawn)} filters"), cells)), NOTHING, "bold $text-warning")]
+
+    def on_click(self, event: events.Click) -> None:
+        """A chip is turned off, or on again; its cross takes it away. What is beyond the line's end has a screen."""
+        left = self.content_region.x - self.region.x
+        for drawn in self._fitting(self.content_size.width):
+            inside = left <= event.x < left + drawn.cells
+            if inside and drawn.chip is not None:
+                self.post_message(Rescoped(self._clicked(drawn.chip, event.x - left >= width(drawn.words))))
+            left += drawn.cells + 1
+
+    def _clicked(self, number: int, cross: bool) -> Scope:
+        chips = list(self.scope.chips)
+        chip = chips.pop(number)
+        if not cross:
+            chips.insert(number, replace(chip, enabled=not chip.enabled))
+        return replace(self.scope, chips=tuple(chips))
+
+
+def _needed(shown: Iterable[_Drawn]) -> int:
+    return sum(drawn.cells + 1 for drawn in shown) - 1
+
+
+def _chip(chip: Chip, number: int) -> _Drawn:
+    text = literal(cut(chip_text(chip), LONGEST))
+    if not chip.enabled:
+        words = join([literal(" "), text, literal(" (off)")])
+        return _Drawn(words, literal(" ✕ "), "strike $foreground 45% on $foreground 5%", number)
+    colour = "$text-warning on $warning 15%" if chip.inverted else "$foreground on $primary 25%"
+    return _Drawn(join([literal(" "), text]), literal(" ✕ "), colour, number)

@@ -1,0 +1,105 @@
+"""Small logs in a store, and the same as plain Python: calls, lines and which line is of which call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+
+from llmwatch.query.filters.filter import Condition
+from llmwatch.store.schema import TOKEN_COLUMNS
+from llmwatch.store.store import Store, StoreSettings
+from tests.oracle.traffic import simulate
+from tests.store.helpers import feed, opened
+
+Row = Mapping[str, object]
+
+
+@dataclass(repr=False, eq=False)
+class World:
+    """`calls` and `lines` are rows of columns; `texts` are the lines as they were written."""
+
+    store: Store
+    now: datetime
+    texts: Sequence[str]
+    calls: Sequence[Row] = field(default_factory=list)
+    lines: Sequence[Row] = field(default_factory=list)
+
+    def matching_calls(self, condition: Condition) -> set[object]:
+        """The first lines of the calls that a condition lets through."""
+        return self._matching(f"SELECT first_seq FROM calls WHERE {condition.sql}", condition)
+
+    def matching_lines(self, condition: Condition) -> set[object]:
+        """The lines that a condition lets through."""
+        return self._matching(f"SELECT l.rowid FROM lines l WHERE {condition.sql}", condition)
+
+    def _matching(self, sql: str, condition: Condition) -> set[object]:
+        return {seq for (seq,) in self.store.query(sql, condition.parameters, now=self.now).rows}
+
+    @cached_property
+    def lines_of(self) -> Mapping[object, list[Row]]:
+        """A call's first line → all its lines."""
+        return {
+            call["first_seq"]: [line for line in self.lines if self._is_of(line, call)] for call in self.calls
+        }
+
+    @cached_property
+    def calls_of(self) -> Mapping[object, list[Row]]:
+        """A line → the calls it is of."""
+        found: dict[object, list[Row]] = {line["seq"]: [] for line in self.lines}
+        for call in self.calls:
+            for line in self.lines_of[call["first_seq"]]:
+                found[line["seq"]].append(call)
+        return found
+
+    @cached_property
+    def _streams(self) -> Mapping[object, set[object]]:
+        streams: dict[object, set[object]] = {}
+        for call in self.calls:
+            streams.setdefault(call["request_id"], set()).add(call["stream"])
+        return streams
+
+    def _is_of(self, line: Row, call: Row) -> bool:
+        if line["kind"] is None or line["request_id"] != call["request_id"]:
+            return False
+        time, first, last = line["time"], call["first_seen"], call["last_seen"]
+        known = isinstance(time, datetime) and isinstance(first, datetime) and isinstance(last, datetime)
+        if known and not first <= time <= last:
+            return False
+        return len(self._streams[call["request_id"]]) == 1 or line["stream"] == call["stream"]
+
+
+_LINES = """SELECT l.rowid AS seq, l.*, s.source, t.stream, r.reason
+FROM lines l JOIN slices s USING (slice_id) JOIN streams t ON t.stream_id = l.stream_id
+    LEFT JOIN rejected_lines r ON r.seq = l.rowid ORDER BY l.rowid"""
+
+
+@contextmanager
+def world(seed: int, requests: int, hostility: float) -> Iterator[World]:
+    day = simulate(seed, requests, hostility)
+    with opened(StoreSettings(keep_raw=True)) as store:
+        feed(store, day.lines_by_stream)
+        texts = [
+            raw.decode("utf-8", "backslashreplace") for raws in day.lines_by_stream.values() for raw in raws
+        ]
+        made = World(store, day.now, texts)
+        made.calls = [row | {"tokens": tokens(row)} for row in rows(made, "SELECT * FROM calls")]
+        made.lines = [
+            row | {"tokens": tokens(row), "kind_or_reason": row["kind"] or row["reason"]}
+            for row in rows(made, _LINES)
+        ]
+        assert len(made.lines) == len(texts)
+        yield made
+
+
+def rows(made: World, sql: str) -> list[dict[str, object]]:
+    found = made.store.query(sql, now=made.now)
+    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+
+
+def tokens(row: Row) -> int | None:
+    """All that are known."""
+    known = [int(str(row[name])) for name in TOKEN_COLUMNS if row[name] is not None]
+    return sum(known) if known else None
