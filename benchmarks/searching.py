@@ -23,7 +23,7 @@ _QUESTIONS = {
     "a text of every line": '"bedrock-router"',
     "a regex": "/Thrott[a-z]+/",
     "a regex, any case": "/too many (requests|tokens)/i",
-    "a person's errors": "user:ana status:error",
+    "a person's errors": "user:user007 status:error",
 }
 
 

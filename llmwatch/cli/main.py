@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from llmwatch import __version__
 from llmwatch.clean import clean
@@ -20,6 +21,7 @@ _BUG = 70
 """`EX_SOFTWARE` of sysexits.h: beside the contract, which knows no bugs."""
 _INTERRUPTED_QUERY = "Query interrupted"
 """DuckDB raises a RuntimeError that says this, in place of what a signal's handler raised while a query ran."""
+_NEGATION = re.compile(r"-[^-].*[:=<>\"/( ].*", re.DOTALL)
 _WHO = "llmwatch: "
 _LONGEST_MESSAGE = 2000
 
@@ -105,7 +107,15 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse, whose complaints are cleaned: they quote the command line."""
+    """argparse, whose complaints are cleaned: they quote the command line.
+
+    A filter may begin with a minus: `-user:bot` is none of our options. argparse has a place for what looks like an
+    option and is none, which it made for negative numbers.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._negative_number_matcher = _NEGATION
 
     def error(self, message: str) -> NoReturn:
         say(f"{message} (see {self.prog} --help)")

@@ -145,8 +145,7 @@ def _load(source: Source, lines: LineStore) -> None:
 def _print(answer: Answer, form: str, limit: int) -> None:
     """The rows on stdout; on stderr what is to know of them."""
     from llmwatch.cli.main import say
-    from llmwatch.cli.scan import about
-    from llmwatch.sources.cloudwatch.insights import scan_price
+    from llmwatch.cli.scan import spent
 
     check_columns(answer.columns, form)
     rows = answer.rows[:limit] if limit else answer.rows
@@ -158,10 +157,7 @@ def _print(answer: Answer, form: str, limit: int) -> None:
     if answer.scanned is not None:
         matched = "" if answer.matched is None else f"{answer.matched:,} of "
         told.append(f"{matched}{answer.scanned:,} lines")
-    if answer.bytes_scanned is not None:
-        price = about(scan_price(answer.bytes_scanned))
-        told.append(f"CloudWatch read {units.size(answer.bytes_scanned)}, {price}")
-    say("; ".join(told))
+    say("; ".join(filter(None, (*told, spent(answer.bytes_scanned)))))
 
 
 def _rows_said(answer: Answer, printed: int) -> str:

@@ -18,7 +18,7 @@ from llmwatch.errors import UsageError
 
 if TYPE_CHECKING:
     from llmwatch.sources.cloudwatch.api import Group
-    from llmwatch.sources.cloudwatch.insights import QueryProgress, QueryStatistics
+    from llmwatch.sources.cloudwatch.insights import QueryProgress
 
 _SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)\s*([kMGTP]?)B?", re.IGNORECASE)
 
@@ -100,11 +100,13 @@ def about(usd: float | None) -> str:
     return f"about {units.money(usd)}" if usd >= 0.01 else "less than $0.01"
 
 
-def spent(statistics: QueryStatistics) -> str:
-    """What a query has read and cost; empty if the service does not say."""
-    if statistics.bytes_scanned is None:
+def spent(bytes_scanned: int | None) -> str:
+    """What a query has read and cost; empty if the service does not say, or had no part in it."""
+    from llmwatch.sources.cloudwatch.insights import scan_price
+
+    if bytes_scanned is None:
         return ""
-    return f"CloudWatch read {units.size(statistics.bytes_scanned)}, {about(statistics.price_usd)}"
+    return f"CloudWatch read {units.size(bytes_scanned)}, {about(scan_price(bytes_scanned))}"
 
 
 @contextmanager

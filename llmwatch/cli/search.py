@@ -172,11 +172,11 @@ def _loaded(arguments: argparse.Namespace, scope: Scope, wanted: Filter) -> Iter
         )
         sieve = None if source is None or asks_calls or arguments.db else _sieve(source, wanted, arguments)
         if source is not None:
-            with progress_line(source):
+            with progress_line(sieve or source):
                 load(sieve or source, store)
         else:
             store.refresh()
-        told = [state for state in (source.states() if source is not None else ()) if state.detail]
+        told = [state for state in (() if source is None else (sieve or source).states()) if state.detail]
         for state in told:
             say(state.sentence)
         searched = Searched(

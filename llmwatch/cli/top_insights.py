@@ -130,7 +130,7 @@ def _tell(
         )
     lines = f"{units.count(found.records_scanned)} lines, " if found.records_scanned is not None else ""
     calls = f"{lines}{answer.table.totals.requests:,} calls"
-    say("; ".join(filter(None, (calls, spent(found)))))
+    say("; ".join(filter(None, (calls, spent(found.bytes_scanned)))))
     if found.records_matched == 0:
         say(
             "no line of these groups is of a format that --engine insights knows: leave it out to see what they hold"

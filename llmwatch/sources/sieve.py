@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from llmwatch.errors import SourceError
+from llmwatch.sources.envelope import Envelopes
+from llmwatch.sources.follower import why
+from llmwatch.sources.plain import PlainFile
 from llmwatch.sources.pump import read_ahead
-from llmwatch.sources.source import Source, SourceState
-from llmwatch.store.slice import Slice
+from llmwatch.sources.source import OffersFiles, Source, SourceState
+from llmwatch.store.slice import SLICE_BYTES, Slice, WholeFile
 
 if TYPE_CHECKING:
     import re2
@@ -55,9 +59,11 @@ class _Stream:
 class _Sifted:
     """What became of a slice."""
 
-    passed: list[Slice] = field(default_factory=list)
+    passed: list[Slice]
+    lines: int
+    """How many it had."""
     dropped: int = 0
-    """Lines that are not blank."""
+    """How many of them did not pass, blank ones aside."""
 
 
 class Sieve:
@@ -76,16 +82,23 @@ class Sieve:
         self._before, self._after = before, after
         self._streams: dict[str, _Stream] = {}
         self._whole_left = WHOLE_BYTES
+        self._files: dict[str, PlainFile] = {}
+        """By source, those that are read here."""
 
     def read(self) -> Iterator[Slice]:
-        """What passes of what there is now; while a slice is looked through, a thread reads the next."""
+        """What passes of what there is now."""
+        files = self._plain_files()
+        for file in files:
+            yield from self._read_file(file)
+        if files and isinstance(self._source, OffersFiles):
+            self._source.offer(lambda file: file.source in self._files)
         for piece in read_ahead(self._source.read(), self._source.close):
-            yield from self._sift(piece)
+            yield from self._sift(piece).passed
 
     def finish(self) -> Iterator[Slice]:
         """What passes of what is left."""
         for piece in self._source.finish():
-            yield from self._sift(piece)
+            yield from self._sift(piece).passed
 
     @property
     def ended(self) -> bool:
@@ -93,17 +106,53 @@ class Sieve:
         return self._source.ended
 
     def states(self) -> tuple[SourceState, ...]:
-        """The source's own: it reads all."""
-        return self._source.states()
+        """The source's own, with how far it is in the files that are read here."""
+        return tuple(_seen_here(state, self._files.get(state.name)) for state in self._source.states())
 
     def close(self) -> None:
         """Close the source."""
         self._source.close()
 
-    def _sift(self, piece: Slice) -> Iterator[Slice]:
+    # -- files
+
+    def _plain_files(self) -> list[WholeFile]:
+        """All that the source has, if it is plain files and nothing else: so they are read in their order."""
+        offered: list[WholeFile] = []
+
+        def look(file: WholeFile) -> bool:
+            offered.append(file)
+            return False
+
+        if isinstance(self._source, OffersFiles) and self._patterns:
+            self._source.offer(look)
+        return offered if len(offered) == len(self._source.states()) else []
+
+    def _read_file(self, file: WholeFile) -> Iterator[Slice]:
+        try:
+            plain = PlainFile(file)
+            try:
+                if plain.is_the_same:
+                    self._files[file.source] = plain
+                    yield from _joined(self._sift_file(file, plain))
+            finally:
+                plain.close()
+        except OSError as error:
+            raise SourceError(why(file.source, error)) from error
+
+    def _sift_file(self, file: WholeFile, plain: PlainFile) -> Iterator[Slice]:
+        line, envelopes = 1, Envelopes()
+        for data in plain.pieces():
+            piece = Slice(file.source, file.stream, line, data)
+            lines = None
+            for part in envelopes.unwrap(piece):
+                sifted = self._sift(part)
+                yield from sifted.passed
+                lines = sifted.lines if part is piece else None
+            line += data.count(b"\n") if lines is None else lines
+
+    def _sift(self, piece: Slice) -> _Sifted:
         if not self._patterns:
-            yield piece
-            return
+            return _Sifted([piece], 0)
         stream = self._streams.get(piece.stream)
         if stream is None:
             stream = self._streams[piece.stream] = _Stream(deque(maxlen=self._before))
@@ -113,7 +162,8 @@ class Sieve:
         sifted = self._cut(piece, kept, stream)
         self.lines_passed_over += sifted.dropped - len(earlier)
         passed = [*earlier, *sifted.passed]
-        yield from (one if one.more else replace(one, more=True) for one in passed)
+        sifted.passed = [one if one.more else replace(one, more=True) for one in passed]
+        return sifted
 
     # -- what matches
 
@@ -168,10 +218,10 @@ class Sieve:
         """The lines that pass, with their numbers."""
         if kept == [(0, len(piece.data))]:
             stream.last.clear()
-            return _Sifted([piece])
+            return _Sifted([piece], piece.data.count(b"\n"))
         data, line, done = piece.data, piece.first_line, 0
         blank = data[:1].isspace() or self._may_be_blank.search(data) is not None
-        sifted = _Sifted()
+        sifted = _Sifted([], 0)
         for start, end in (*kept, (len(data), len(data))):
             between = data.count(b"\n", done, start)
             sifted.dropped += between - (_blank_lines(data, done, start) if blank else 0)
@@ -180,6 +230,7 @@ class Sieve:
                 sifted.passed.append(Slice(piece.source, piece.stream, line, data[start:end]))
                 line += data.count(b"\n", start, end)
             done = end
+        sifted.lines = line - piece.first_line
         if self._before:
             self._remember(piece, kept[-1][1] if kept else 0, line, stream)
         return sifted
@@ -197,6 +248,40 @@ class Sieve:
         if start:
             stream.last.clear()
         stream.last.extend(reversed(last))
+
+
+def _seen_here(state: SourceState, plain: PlainFile | None) -> SourceState:
+    if plain is None:
+        return state
+    detail = state.detail
+    if plain.long_lines:
+        detail = (
+            f"{detail} {state.name} has {plain.long_lines} lines that are too long; "
+            f"{plain.left_out} bytes at their ends are left out."
+        ).strip()
+    return replace(state, detail=detail, bytes_read=plain.position)
+
+
+def _joined(slices: Iterator[Slice]) -> Iterator[Slice]:
+    """The same lines; where slices follow each other they become one, which a store takes in less time."""
+    held: list[Slice] = []
+    size = line = 0
+    for piece in slices:
+        follows = held and piece.source == held[0].source and piece.first_line == line
+        if held and not (follows and size + len(piece.data) <= SLICE_BYTES):
+            yield _as_one(held)
+            held, size = [], 0
+        held.append(piece)
+        size += len(piece.data)
+        line = piece.first_line + piece.data.count(b"\n")
+    if held:
+        yield _as_one(held)
+
+
+def _as_one(slices: Sequence[Slice]) -> Slice:
+    return (
+        slices[0] if len(slices) == 1 else replace(slices[0], data=b"".join(piece.data for piece in slices))
+    )
 
 
 def _compiled(pattern: bytes, *, never_nl: bool = True) -> re2._Regexp:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-Owner = Literal["table", "monitor", "app", "dialog", "search", "filters", "columns"]
+Owner = Literal["table", "monitor", "app", "dialog", "search", "query", "filters", "columns"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,7 @@ ACTIONS = (
     Action("pane-events", "3", "pane('events')", "Show the events", MOVE, "monitor"),
     Action("pane-sources", "4", "pane('sources')", "Show the sources", MOVE, "monitor"),
     Action("pane-search", "5", "pane('search')", "Show the search", MOVE, "monitor", in_palette=False),
+    Action("pane-query", "6", "pane('query')", "Show the query", MOVE, "monitor", in_palette=False),
     Action("next-pane", "tab", "step_pane(1)", "To the next pane", MOVE, "monitor", in_palette=False),
     Action(
         "previous-pane", "shift+tab", "step_pane(-1)", "To the pane before", MOVE, "monitor", in_palette=False
@@ -177,8 +178,19 @@ ACTIONS = (
         in_palette=False,
         panes=("search",),
     ),
+    Action(
+        "query",
+        "colon",
+        "query",
+        "Ask a Logs Insights query of the lines in the window",
+        NARROW,
+        "monitor",
+        "query",
+        ":",
+        panes=(*_TABLES, "events", "sources"),
+    ),
     Action("filter", "f", "filter", "Narrow everything by a filter", NARROW, "app", "filter"),
-    Action("filters", "F", "filters", "The filters: turn off, invert, edit, save", NARROW, "app", "filters"),
+    Action("filters", "F", "filters", "The filters: turn off, invert, edit, save", NARROW, "app"),
     Action(
         "narrow",
         "plus,equals_sign",
@@ -210,6 +222,7 @@ ACTIONS = (
         shown_keys="esc",
         in_palette=False,
     ),
+    Action("pause", "space", "pause", "Hold the picture still; reading goes on", LOOK, "monitor", "pause"),
     Action(
         "sources",
         "o",
@@ -221,7 +234,6 @@ ACTIONS = (
     ),
     Action("zoom", "z", "zoom", "Give one pane the whole screen, or share it again", LOOK, "monitor", "zoom"),
     Action("copy", "y", "copy", "Copy the row's name to the clipboard", LOOK, "monitor", "copy"),
-    Action("pause", "space", "pause", "Hold the picture still; reading goes on", LOOK, "monitor", "pause"),
     Action(
         "next-error",
         "e",

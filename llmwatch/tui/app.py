@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from typing import ClassVar
 
 from textual import on
 from textual.app import App, SystemCommand
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.message import Message
 from textual.screen import Screen
+from textual.types import CSSPathType
 from textual.worker import Worker, WorkerState
 
 from llmwatch.clean import clean
 from llmwatch.query.detail import EventDetail, ModelDetail, UserDetail
 from llmwatch.query.snapshot import Snapshot
-from llmwatch.tui.actions import ACTIONS, bindings
+from llmwatch.tui.actions import bindings
 from llmwatch.tui.feed import Feed
 from llmwatch.tui.filters import ConfiguredFilters, Filters
+from llmwatch.tui.history import History
+from llmwatch.tui.panes.query import QueryPane
 from llmwatch.tui.panes.search import SearchPane
+from llmwatch.tui.registry import EVERY_ACTION
 from llmwatch.tui.scoping import Scoping
 from llmwatch.tui.screens.detail import DetailScreen
 from llmwatch.tui.screens.help import HelpScreen
@@ -60,7 +65,7 @@ class Commands(Provider):
                 yield Hit(score, matcher.highlight(name), run)
 
     def _commands(self) -> Iterable[tuple[str, Callable[[], object]]]:
-        for action in ACTIONS:
+        for action in EVERY_ACTION:
             if action.in_palette:
                 space = "app" if action.owner == "app" else "screen"
                 yield (
@@ -77,7 +82,7 @@ class MonitorApp(App[None], inherit_bindings=False):
     """`llmwatch tail` and `llmwatch demo` on a terminal."""
 
     TITLE = "llmwatch"
-    CSS_PATH = "llmwatch.tcss"
+    CSS_PATH: ClassVar[CSSPathType] = ["llmwatch.tcss", "query.tcss"]
     BINDINGS = bindings("app")
     COMMANDS = App.COMMANDS | {Commands}
     ALLOW_SELECT = False
@@ -87,7 +92,9 @@ class MonitorApp(App[None], inherit_bindings=False):
         feed: Feed,
         clock: Callable[[], float] = time.monotonic,
         filters: Filters | None = None,
+        history: History | None = None,
     ) -> None:
+        """`history` is of queries; without one they are forgotten when the monitor ends."""
         super().__init__()
         self.feed = feed
         self.animation_level = "none"
@@ -96,7 +103,10 @@ class MonitorApp(App[None], inherit_bindings=False):
         self.dialog: DetailScreen | None = None
         filters = filters or ConfiguredFilters()
         search = SearchPane(5, feed.search, filters, clock)
-        self.monitor = MonitorScreen(Header(feed.title, clock), clean(feed.title, 60), search, feed.context)
+        query = QueryPane(6, feed.ask, history=history, clock=clock)
+        self.monitor = MonitorScreen(
+            Header(feed.title, clock), clean(feed.title, 60), search, query, feed.context
+        )
         self.scoping = Scoping(self, self.monitor, feed, filters)
 
     def get_default_screen(self) -> Screen[None]:

@@ -101,16 +101,12 @@ def at_a_terminal(monkeypatch: pytest.MonkeyPatch, typed: str = "") -> Terminal:
     [
         BY_USER,
         "stats count(*) by level | sort level",
-        "fields request_id, duration_ms | filter message = 'Request completed' | sort duration_ms desc | limit 5",
-        "stats sum(usage.prompt_tokens) as total_input, count(usage.prompt_tokens) as n by user_email | sort n desc, "
-        "user_email | limit 3",
+        "filter ispresent(usage.prompt_tokens) | stats sum(usage.prompt_tokens) as read by user_email | sort read desc",
     ],
 )
 def test_both_engines_answer_alike(query: str, service: Service, tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     log.write_bytes(SOME)
-    if "," in query.partition("| sort")[2]:
-        query = query.replace("n desc, user_email", "user_email")
     asked, local = here("query", query, *CLOUD, "--json"), here("query", query, log, "--json")
     assert asked.code == local.code == 0
     for part in ("columns", "rows"):
@@ -221,7 +217,7 @@ def test_what_the_local_parser_does_not_take_is_asked_all_the_same(
     service.rows = ({"a": "1"},)
     ran = here("query", query, *CLOUD, "--json")
     assert ran.code == 0
-    assert {"a": 1} == {key: value for key, value in ran.document["rows"][0].items() if value is not None}
+    assert ran.document["rows"][0]["a"] == 1
     assert [asked[0] for asked in service.asked] == [query]
     said = [line for line in ran.narration.splitlines() if "looks wrong" in line or "subtraction" in line]
     assert len(said) == (remark is not None)
@@ -284,7 +280,7 @@ def test_columns_stand_in_the_order_of_the_query(query: str | None, columns: tup
         (["1e999"], ["1e999"]),
         (["+1"], ["+1"]),
         ([" 1"], [" 1"]),
-        (["١"], ["١"]),
+        (["\u0661"], ["\u0661"]),
         (["2026-02-27 16:47:00.000"], ["2026-02-27 16:47:00.000"]),
         ([None], [None]),
         ([], []),

@@ -19,7 +19,7 @@ from llmwatch.sources import sieve
 from tests.cli.running import SECONDS, assert_refused, ended, here, outside, process
 from tests.cli.traffic import LINES_OF_A_CALL, START, call, line
 
-HOSTILE = "\x1b]0;owned\x07\x1b[31m‮evil"
+HOSTILE = "\x1b]0;owned\x07\x1b[31m\u202eevil"
 
 
 def log_of(*users: str | None) -> bytes:
@@ -158,7 +158,7 @@ def test_hostile_text_is_cleaned(tmp_path: Path) -> None:
     for words in ((), ("-C1",), ("--fields", "message,user_email"), ("--format", "csv"), ("--json",)):
         ran = here("search", '"owned"', path, *words)
         assert ran.code == 0, words
-        assert not any(char in ran.text + ran.narration for char in "\x1b\x07‮"), words
+        assert not any(char in ran.text + ran.narration for char in "\x1b\x07\u202e"), words
 
 
 def test_what_does_not_go_together_is_refused(log: Path) -> None:

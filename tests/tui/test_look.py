@@ -6,10 +6,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
 
 from llmwatch.query.scope import Chip, Scope
 from llmwatch.tui.app import MonitorApp
-from tests.tui.conftest import LARGE, SMALL, WIDE
+from tests.tui.conftest import LARGE, SMALL, WIDE, Stage
 from tests.tui.feed import GROUPS, FakeFeed, FakeFilters, many_groups
 
 
@@ -43,22 +45,22 @@ def test_look_of_sources(
 
 
 @pytest.mark.parametrize(
-    ("size", "keys"),
+    ("size", "keys", "typed", "then"),
     [
-        pytest.param(SMALL, ["slash", *"throttling", "wait:300", "enter"], id="small-hits"),
+        pytest.param(SMALL, ["slash"], "throttling", ["enter"], id="small-hits"),
         pytest.param(
-            SMALL, ["slash", *"throttling", "wait:300", "enter", "enter", "wait:100"], id="small-context"
+            SMALL, ["slash"], "throttling", ["enter", "j", "j", "j", "j", "enter"], id="small-context"
         ),
-        pytest.param(SMALL, ["slash", *"cost>0.5 usr:x", "wait:300"], id="small-misread"),
-        pytest.param(SMALL, ["f", *"throttling", "wait:300"], id="small-prompt"),
-        pytest.param(SMALL, ["F"], id="small-filters"),
-        pytest.param(WIDE, ["slash", *"throttling", "wait:300", "enter", "j", "wait:100"], id="wide-hits"),
-        pytest.param(WIDE, ["slash", *"cost>0.5 usr:x", "wait:300"], id="wide-misread"),
-        pytest.param(WIDE, ["F", "tab"], id="wide-filters"),
+        pytest.param(SMALL, ["slash"], "cost>0.5 usr:x", [], id="small-misread"),
+        pytest.param(SMALL, ["f"], "throttling", [], id="small-prompt"),
+        pytest.param(SMALL, ["F"], "", [], id="small-filters"),
+        pytest.param(WIDE, ["slash"], "throttling", ["enter", "j"], id="wide-hits"),
+        pytest.param(WIDE, ["slash"], "cost>0.5 usr:x", [], id="wide-misread"),
+        pytest.param(WIDE, ["F", "tab"], "", [], id="wide-filters"),
     ],
 )
 def test_look_of_filters_and_search(
-    snap_compare: Callable[..., bool], size: tuple[int, int], keys: list[str]
+    snap_compare: Callable[..., bool], size: tuple[int, int], keys: list[str], typed: str, then: list[str]
 ) -> None:
     filters = FakeFilters(slow="latency>5s", bots="user:bot* or user:svc-*", expensive="cost>0.5 -user:none")
     read = filters.read
@@ -71,4 +73,13 @@ def test_look_of_filters_and_search(
     )
     feed = FakeFeed(scope=Scope(since=datetime(2026, 2, 27, 15, tzinfo=UTC), chips=chips))
     app = MonitorApp(feed, clock=lambda: 0.0, filters=filters)
-    assert snap_compare(app, terminal_size=size, press=keys)
+
+    async def act(pilot: Pilot[None]) -> None:
+        stage = Stage(app, feed, filters, pilot)
+        await stage.press(*keys)
+        if isinstance(app.focused, Input):
+            app.focused.insert_text_at_cursor(typed)
+            await stage.write("")
+        await stage.press(*then)
+
+    assert snap_compare(app, terminal_size=size, run_before=act)

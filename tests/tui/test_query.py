@@ -1,4 +1,4 @@
-"""The Query pane: asking, looking at the answer as rows and over time, taking it elsewhere."""
+"""The Query pane: asking, looking at the answer, taking it elsewhere."""
 
 from __future__ import annotations
 
@@ -8,207 +8,28 @@ import os
 import stat
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar
 
 import pytest
 from rich.cells import cell_len
-from textual.app import App, ComposeResult
 from textual.events import Paste
-from textual.pilot import Pilot
-from textual.screen import Screen
-from textual.types import CSSPathType
 
-import llmwatch.tui
 from llmwatch.clean import clean, literal
 from llmwatch.errors import SourceError, UsageError
-from llmwatch.query.export import write_file
-from llmwatch.query.insights.answer import Answer, Value
+from llmwatch.query.insights.answer import Answer
 from llmwatch.query.insights.faults import QueryError
 from llmwatch.tui.history import KEPT, History
 from llmwatch.tui.panes.answer import Row, shown
-from llmwatch.tui.panes.query import QueryPane
-from llmwatch.tui.panes.timeline import Grouping, grouping
-from llmwatch.tui.screens.prompt import PromptScreen, Sentence
+from llmwatch.tui.screens.prompt import PromptScreen
 from llmwatch.tui.screens.queries import Known, Library, QueriesScreen
 from llmwatch.tui.screens.row import RowScreen
-from llmwatch.tui.theme import LLMWATCH
-from llmwatch.tui.widgets.chart import Chart, merged, period, ticks
 from llmwatch.tui.widgets.column import Cell
 from llmwatch.tui.widgets.outcome import complaint
+from tests.tui.asking import BY_TIME, FAULT, QUERY, ROWS, RUNBOOK, START, at, started
 from tests.tui.conftest import SMALL, WIDE
 from tests.tui.test_hostile import HOSTILE, forbidden
-
-START = datetime(2026, 2, 27, 16, 0, tzinfo=UTC)
-MODELS = ("moonshotai.kimi-k2.5", "us.anthropic.claude-sonnet-4", "qwen.qwen3-coder", "zai.glm-4.6")
-QUERY = "filter message = 'Request completed'\n| stats count(*) as calls by bin(5m) as t, model\n| sort t"
-
-
-def at(minutes: float) -> str:
-    return f"{START + timedelta(minutes=minutes):%Y-%m-%d %H:%M:%S}.000"
-
-
-ROWS = Answer(
-    ("user_email", "calls", "total_tokens", "worst latency", "@message"),
-    tuple(
-        (
-            None if number == 2 else f"user{number:02}@example.com",
-            4_000 - number * 37,
-            7_300_112 // (number + 1),
-            19.25 + number / 7 if number % 4 else None,
-            '{"timestamp": "2026-02-27T16:47:11.120Z", "message": "Request completed", "n": ' + f"{number}}}",
-        )
-        for number in range(1_234)
-    ),
-    scanned=1_204_882,
-    matched=12_904,
-    truncated=True,
-    remarks=("`event-name` is `event` minus `name`: write it in backticks for a field of that name",),
-)
-BY_MODEL = Answer(
-    ("t", "model", "calls"),
-    tuple(
-        (at(5 * step), model, (number + 1) * 40 + step * step * (number == 0))
-        for step in range(36)
-        for number, model in enumerate(MODELS)
-        if not 14 <= step < 18 and (number != 3 or step % 7 == 0)
-    ),
-    scanned=48_211,
-    matched=16_067,
-    binned="t",
-)
-BY_TIME = Answer(
-    ("bin(1m)", "count(*)", "avg(latency)", "sum(cost)"),
-    tuple(
-        (at(minute), 300 + minute % 17 * 23, 1_812.5 + minute * 9.25, minute * 0.013) for minute in range(50)
-    ),
-    scanned=48_211,
-    matched=48_211,
-    binned="bin(1m)",
-)
-FAULT = "fields @timestamp, @message\n| filtre status >= 400\n| limit 20"
-RUNBOOK = Library(
-    (
-        Known("night", "saved", "fields @timestamp\n| limit 5"),
-        Known("errors", "Newest errors", "fields @timestamp, error\n| filter ispresent(error)\n| limit 50"),
-        Known("cost", "Tokens by model over time", QUERY),
-    ),
-    ("queries/old.cwli is left out: it is empty",),
-)
-
-
-@dataclass
-class Asked:
-    """Stands for `Feed.ask`."""
-
-    answer: Answer | Exception = ROWS
-    texts: list[str] = field(default_factory=list)
-    hold: threading.Event | None = None
-    """While it is not set, the query runs."""
-    stopped: int = 0
-
-    def __call__(self, text: str, cancelled: Callable[[], bool]) -> Answer:
-        self.texts.append(text)
-        answer, hold = self.answer, self.hold
-        while hold is not None and not hold.wait(0.01):
-            if cancelled():
-                self.stopped += 1
-                raise SourceError("stopped")
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-
-class Alone(App[None], inherit_bindings=False):
-    """Nothing but the pane, styled as in the monitor."""
-
-    CSS_PATH: ClassVar[CSSPathType] = [
-        Path(llmwatch.tui.__file__).with_name(name) for name in ("llmwatch.tcss", "query.tcss")
-    ]
-
-    def __init__(self, asked: Asked, history: History | None = None) -> None:
-        super().__init__()
-        self.animation_level = "none"
-        self.register_theme(LLMWATCH)
-        self.theme = LLMWATCH.name
-        self.pane = QueryPane(6, asked, history=history, read=lambda: RUNBOOK, clock=lambda: 0.0)
-
-    def compose(self) -> ComposeResult:
-        yield self.pane
-
-    def on_mount(self) -> None:
-        self.pane.focus()
-
-
-@dataclass
-class Stage:
-    app: Alone
-    asked: Asked
-    pilot: Pilot[None]
-
-    @property
-    def pane(self) -> QueryPane:
-        return self.app.pane
-
-    async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-        await self.settle()
-
-    async def settle(self) -> None:
-        if self.asked.hold is None or self.asked.hold.is_set():
-            await self.app.workers.wait_for_complete()
-        await self.pilot.pause()
-        await self.pilot.pause()
-
-    async def ask(self, text: str = QUERY, answer: Answer | Exception | None = None) -> None:
-        self.asked.answer = answer or self.asked.answer
-        self.pane.fill(text)
-        await self.press("ctrl+r")
-
-    def lines(self) -> list[str]:
-        return [strip.text for strip in self.app.screen._compositor.render_strips()]
-
-    def text(self) -> str:
-        return "\n".join(self.lines())
-
-    def shows(self, screen: type[Screen[Any]]) -> bool:
-        return isinstance(self.app.screen, screen)
-
-    def said(self) -> str:
-        """The words of a prompt, in one line."""
-        return self.app.screen.query_one(Sentence).draw(1_000).plain
-
-    def notices(self) -> list[str]:
-        return [notice.message for notice in self.app._notifications]
-
-    def harmless(self) -> bool:
-        strips = self.app.screen._compositor.render_strips()
-        return (
-            not [char for strip in strips for char in strip.text if forbidden(char)]
-            and {strip.cell_length for strip in strips} == {self.app.size.width}
-            and not any(segment.style and segment.style.link for strip in strips for segment in strip)
-        )
-
-
-@asynccontextmanager
-async def started(
-    answer: Answer | Exception = ROWS,
-    size: tuple[int, int] = WIDE,
-    *,
-    history: History | None = None,
-    hold: threading.Event | None = None,
-) -> AsyncIterator[Stage]:
-    asked = Asked(answer, hold=hold)
-    app = Alone(asked, history)
-    async with app.run_test(size=size) as pilot:
-        stage = Stage(app, asked, pilot)
-        await stage.settle()
-        yield stage
-
 
 # Asking
 
@@ -438,149 +259,6 @@ def test_figures_are_short_and_unknown_is_not_zero() -> None:
     assert [column.width for column in made.columns] == [27, 12, 1]
 
 
-# Over time
-
-
-def test_empty_bins_are_gaps_and_not_zero() -> None:
-    rows: tuple[tuple[Value, ...], ...] = ((at(0), 1), (at(5), 0), (at(20), 3), (at(10), None))
-    made = shown(Answer(("t", "n"), rows, binned="t"), None, 0.0).timeline
-    assert made
-    assert [time.minute for time in made.times] == [0, 5, 10, 15, 20]
-    assert made.series[0].points == (1.0, 0.0, None, None, 3.0)
-    assert made.every.text == "5m"
-
-
-def test_the_largest_series_are_drawn_and_the_others_only_added_up_when_that_means_something() -> None:
-    rows = tuple((at(step), f"m{number}", number) for step in range(3) for number in range(1, 11))
-    answer = Answer(("t", "model", "n"), rows, binned="t")
-    counted = shown(answer, Grouping(frozenset({"t", "model"}), frozenset({"n"})), 0.0)
-    assert counted.timeline
-    assert [bars.name.text for bars in counted.timeline.series] == [
-        *(f"m{number}" for number in (10, 9, 8, 7, 6, 5)),
-        "4 others",
-    ]
-    assert counted.timeline.series[-1].points == (10.0, 10.0, 10.0)
-    averaged = shown(answer, Grouping(frozenset({"t", "model"})), 0.0)
-    assert averaged.timeline
-    assert len(averaged.timeline.series) == 6
-    assert [words.text for words in averaged.remarks] == ["4 more series are not drawn"]
-
-
-def test_the_text_of_a_query_says_what_it_groups_by() -> None:
-    found = grouping("stats count(*) as n, avg(x) as a, sum(y) by bin(5m) as t, status\n| sort t")
-    assert found == Grouping(frozenset({"t", "status"}), frozenset({"n", "sum(y)"}))
-    assert grouping("fields @message") is None
-    assert grouping("no query") is None
-    rows: tuple[tuple[Value, ...], ...] = ((at(0), 200, 5), (at(0), 429, 7), (at(1), 429, 7))
-    found = grouping("stats count(*) as n by bin(1m) as t, status")
-    made = shown(Answer(("t", "status", "n"), rows, binned="t"), found, 0.0)
-    assert made.timeline
-    assert [(bars.name.text, bars.points) for bars in made.timeline.series] == [
-        ("429", (7.0, 7.0)),
-        ("200", (5.0, None)),
-    ]
-
-
-def test_times_that_are_no_times_are_counted() -> None:
-    made = shown(Answer(("t", "n"), ((at(0), 1), ("soon", 2), (None, 3)), binned="t"), None, 0.0)
-    assert made.timeline
-    assert len(made.timeline.times) == 1
-    assert [words.text for words in made.remarks] == ["2 rows have no time and are not drawn"]
-
-
-def test_months_have_no_false_gaps() -> None:
-    rows = tuple((f"2026-{month:02}-01 00:00:00.000", month) for month in (1, 2, 3, 4, 6))
-    made = shown(Answer(("t", "n"), rows, binned="t"), None, 0.0).timeline
-    assert made
-    assert made.series[0].points == (1.0, 2.0, 3.0, 4.0, None, 6.0)
-    assert made.every.text == "1mo"
-
-
-def test_many_bins_keep_their_peaks_and_their_number_is_bounded() -> None:
-    rows = tuple((at(minute), 9_000 if minute == 7_777 else 1) for minute in range(10_000))
-    made = shown(Answer(("t", "n"), rows, binned="t"), None, 0.0).timeline
-    assert made
-    assert len(made.times) <= 1_024
-    assert max(point or 0 for point in made.series[0].points) == 9_000
-    assert max(point or 0 for point in merged(made.series[0].points, 50)) == 9_000
-    assert made.every.text == "10 × 1m"
-    odd = tuple((f"2026-01-{day:02} 00:00:0{day % 7}.{day:06}", day) for day in range(1, 29))
-    ragged = shown(Answer(("t", "n"), odd, binned="t"), None, 0.0).timeline
-    assert ragged
-    assert len([point for point in ragged.series[0].points if point is not None]) == 28
-
-
-@pytest.mark.parametrize("cells", [10, 40, 60, 200])
-@pytest.mark.parametrize(("step", "bins"), [(60, 50), (300, 36), (300, 2_000), (86_400, 90), (1, 3), (7, 1)])
-def test_times_on_the_axis_stand_where_their_bins_begin(cells: int, step: int, bins: int) -> None:
-    times = [START + timedelta(seconds=step * place) for place in range(bins)]
-    found = ticks(times, cells)
-    assert found
-    for cell, label in found:
-        place = next(
-            place
-            for place, time in enumerate(times)
-            if label in (f"{time:%m-%d %H:%M}", f"{time:%m-%d %H:%M:%S}", f"{time:%Y-%m-%d}")
-            or (label in (f"{time:%H:%M}", f"{time:%H:%M:%S}") and merged_from(place, bins, cells) == cell)
-        )
-        assert merged_from(place, bins, cells) == cell
-
-
-def merged_from(place: int, bins: int, cells: int) -> int:
-    """The first cell that shows a bin."""
-    return merged([float(number == place) for number in range(bins)], cells).index(1.0)
-
-
-def test_lengths_of_time_are_exact() -> None:
-    assert [period(timedelta(seconds=seconds)) for seconds in (0.5, 1, 90, 300, 5_400, 86_400)] == [
-        *("500ms", "1s", "90s", "5m", "90m", "1d")
-    ]
-
-
-async def test_t_goes_from_both_to_the_table_and_the_chart() -> None:
-    async with started(BY_MODEL) as stage:
-        await stage.ask()
-        pane = stage.pane
-        await stage.press("escape")
-        assert (pane.chart.display, pane.table.display) == (True, True)
-        assert "max 1" in stage.text()
-        assert "each 5m" in stage.text()
-        await stage.press("t")
-        assert (pane.chart.display, pane.table.display) == (False, True)
-        await stage.press("t")
-        assert (pane.chart.display, pane.table.display) == (True, False)
-        assert pane.chart.has_focus
-        await stage.press("t")
-        assert pane.table.has_focus
-        await stage.ask("fields x", ROWS)
-        assert not pane.chart.display
-        await stage.press("escape", "t")
-        assert "Only rows that are grouped by bin(…) can be drawn." in stage.notices()
-
-
-async def test_a_chart_has_a_mark_for_what_is_known_and_none_for_what_is_not() -> None:
-    rows: tuple[tuple[Value, ...], ...] = tuple((at(n), None if n in {3, 4} else n % 3) for n in range(10))
-    async with started(Answer(("t", "n"), rows, binned="t")) as stage:
-        await stage.ask()
-        await stage.press("escape", "t", "t")
-        last = next(line for line in reversed(stage.lines()) if "▏" in line)
-        bars = last.split("▏")[1].rstrip(" │")
-        assert [bool(part.strip()) for part in (bars[: len(bars) * 29 // 100], bars[len(bars) * 31 // 100 :])]
-        assert {bars[place * len(bars) // 10 + 2] == " " for place in (3, 4)} == {True}
-        assert {bars[place * len(bars) // 10 + 2] == " " for place in (0, 1, 2, 5, 6, 9)} == {False}
-
-
-@pytest.mark.parametrize("size", [(12, 6), (40, 12), SMALL, WIDE])
-@pytest.mark.parametrize("answer", [ROWS, BY_MODEL, BY_TIME])
-async def test_every_size_is_filled_exactly(size: tuple[int, int], answer: Answer) -> None:
-    async with started(answer, size) as stage:
-        await stage.ask()
-        await stage.press("escape")
-        for _ in range(3):
-            await stage.press("t")
-            assert stage.harmless()
-
-
 # Elsewhere
 
 
@@ -633,33 +311,6 @@ async def test_what_cannot_be_written_is_a_sentence_and_the_name_stays(folder: P
         await stage.press("escape")
         assert stage.notices() == []
         assert list(folder.iterdir()) == []
-
-
-@pytest.mark.parametrize("form", ["csv", "json", "jsonl", "parquet"])
-def test_every_format_holds_the_rows(folder: Path, form: str) -> None:
-    columns, rows = ("=a", "b"), (("=1+1\x1b", 1), (None, 2.5))
-    path = folder / f"rows.{form.upper()}"
-    write_file(path, columns, rows)
-    if form == "csv":
-        assert path.read_text() == "'=a,b\n'=1+1␛,1\n,2.5\n"
-    elif form == "parquet":
-        import duckdb
-
-        with duckdb.connect() as connection:
-            assert connection.execute(
-                "SELECT * FROM read_parquet(?) ORDER BY b", [str(path)]
-            ).fetchall() == list(rows)
-    else:
-        text = path.read_text()
-        found = (
-            json.loads(text)["rows"] if form == "json" else [json.loads(line) for line in text.splitlines()]
-        )
-        assert found == [dict(zip(columns, row, strict=True)) for row in rows]
-    with pytest.raises(UsageError, match="there already"):
-        write_file(path, columns, rows)
-    if form != "csv":
-        with pytest.raises(UsageError, match="2 columns are named 'a'"):
-            write_file(path, ("a", "a"), rows, replace=True)
 
 
 async def test_a_query_is_saved_under_a_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -735,61 +386,6 @@ async def test_hostile_saved_queries_are_only_text(monkeypatch: pytest.MonkeyPat
         await stage.press("enter")
         assert stage.harmless()
         assert literal(stage.pane.editor.text.replace("\n", " ")).text
-
-
-# How it looks
-
-
-class Posed(Alone):
-    """Has asked when the picture is taken."""
-
-    def __init__(self, text: str, answer: Answer | Exception) -> None:
-        super().__init__(Asked(answer))
-        self._text = text
-
-    async def on_ready(self) -> None:
-        self.pane.fill(self._text)
-        self.pane.action_ask()
-
-
-_FAULT = QueryError(FAULT, FAULT.index("filtre"), "there is no command `filtre`: did you mean `filter`?")
-
-
-@pytest.mark.parametrize("size", [SMALL, WIDE], ids=["small", "wide"])
-@pytest.mark.parametrize(
-    ("text", "answer"),
-    [
-        pytest.param("fields @message", ROWS, id="rows"),
-        pytest.param(QUERY, BY_MODEL, id="series"),
-        pytest.param("stats count(*), avg(latency), sum(cost) by bin(1m)", BY_TIME, id="columns"),
-        pytest.param(FAULT, _FAULT, id="fault"),
-    ],
-)
-def test_look_of_query(
-    snap_compare: Callable[..., bool], size: tuple[int, int], text: str, answer: Answer | Exception
-) -> None:
-    assert snap_compare(Posed(text, answer), terminal_size=size, press=["wait:300"])
-
-
-@pytest.mark.parametrize(
-    ("keys", "size"),
-    [
-        pytest.param(["ctrl+o", "wait:200", "j"], SMALL, id="queries"),
-        pytest.param(["wait:300", "escape", "enter"], SMALL, id="row"),
-        pytest.param(["wait:300", "escape", "t", "t"], WIDE, id="chart"),
-    ],
-)
-def test_look_of_query_screens(
-    snap_compare: Callable[..., bool], keys: list[str], size: tuple[int, int]
-) -> None:
-    answer = BY_MODEL if size == WIDE else ROWS
-    assert snap_compare(Posed(QUERY, answer), terminal_size=size, press=keys)
-
-
-def test_a_chart_without_room_is_not_drawn() -> None:
-    chart = Chart()
-    chart.show(shown(BY_TIME, None, 0.0).timeline)
-    assert chart.draw(5).plain == ""
 
 
 async def test_a_long_paste_is_cut_and_that_is_said() -> None:

@@ -166,7 +166,7 @@ async def test_a_hit_moves_the_stream_to_its_context_and_g_follows_again(start: 
         assert events.selected.seq == ERRORS[0].seq
         await stage.press("j")
         assert stage.feed.contexts == [ERRORS[0].seq, ERRORS[1].seq]
-        assert f"context of line {ERRORS[1].line:,} · G follows again" in stage.text()
+        assert f"context of line {ERRORS[1].line:,} · G follows" in stage.text()
         around = [row.seq for row in events.rows]
         assert around == list(range(around[0], around[-1] + 1))
         assert ERRORS[1].seq in around[20:-20]

@@ -11,8 +11,15 @@ from llmwatch.query.insights.tree import Period, Unit
 
 _MILLISECONDS: Mapping[Unit, int] = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _MOST: Mapping[Unit, int] = {
-    "ms": 1000, "s": 60, "m": 60, "h": 24,
-    "d": 100_000, "w": 20_000, "mo": 4_800, "q": 1_600, "y": 400,
+    "ms": 1000,
+    "s": 60,
+    "m": 60,
+    "h": 24,
+    "d": 100_000,
+    "w": 20_000,
+    "mo": 4_800,
+    "q": 1_600,
+    "y": 400,
 }
 """How many of a unit a period has at most: `bin(300s)` is `bin(60s)` (user guide, `bin`). The second line is ours: far
 longer than any log, and all that the arithmetic of dates takes."""

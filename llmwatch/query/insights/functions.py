@@ -120,7 +120,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "hextodec": _whole(
         "t",
         "CASE WHEN regexp_full_match({0}, '(0[xX])?[0-9a-fA-F]{{1,16}}') THEN "
-        "try_cast('0x' || ltrim(lower({0}), 'x0') AS HUGEINT) END",
+        "try_cast('0x' || regexp_replace(lower({0}), '^0x', '') AS HUGEINT) END",
     ),
     "dectohex": _text("w", "printf('%x', {0})"),
     "jsonstringify": _text(

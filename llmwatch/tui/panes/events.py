@@ -161,7 +161,7 @@ class EventPane(LineTable[EventRow]):
             return literal("following"), "$foreground 55%"
         came = literal(f"+{units.count(max(0, self._total - self._left_at))} new · G follows")
         if self.context is not None:
-            came = join([self.context.words, literal(" · G follows again")])
+            came = join([self.context.words, literal(" · G follows")])
         return came, "bold $text-warning"
 
     def say(self) -> None:

@@ -9,9 +9,10 @@ from textual.containers import Container
 from textual.screen import ModalScreen
 
 from llmwatch.clean import literal
-from llmwatch.tui.actions import ACTIONS, bindings
+from llmwatch.tui.actions import bindings
 from llmwatch.tui.panes.columns import EVENT_COLUMNS, usage_columns
 from llmwatch.tui.panes.sources import FEED_COLUMNS
+from llmwatch.tui.registry import EVERY_ACTION
 from llmwatch.tui.widgets.column import Cell, Column
 from llmwatch.tui.widgets.kpi import KPIS
 from llmwatch.tui.widgets.line_table import LineTable
@@ -29,9 +30,11 @@ class HelpLine:
 def help_lines() -> tuple[HelpLine, ...]:
     """All there is to say."""
     lines: list[HelpLine] = []
-    for group in dict.fromkeys(action.group for action in ACTIONS):
+    for group in dict.fromkeys(action.group for action in EVERY_ACTION):
         lines.append(HelpLine(group))
-        lines += [HelpLine(action.label, action.description) for action in ACTIONS if action.group == group]
+        lines += [
+            HelpLine(action.label, action.description) for action in EVERY_ACTION if action.group == group
+        ]
         lines.append(HelpLine(""))
     sections = (
         ("Figures at the top", [(kpi.label, kpi.doc) for kpi in KPIS]),

@@ -19,6 +19,7 @@ from llmwatch.tui.actions import bindings
 from llmwatch.tui.health import why_empty
 from llmwatch.tui.panes.events import EventPane, Sought
 from llmwatch.tui.panes.hits import row_name
+from llmwatch.tui.panes.query import QueryPane
 from llmwatch.tui.panes.search import SearchPane
 from llmwatch.tui.panes.sources import SourcePane
 from llmwatch.tui.panes.usage import UsagePane
@@ -33,7 +34,9 @@ from llmwatch.tui.wishes import Narrowed, Wanted, drilled, narrowed
 
 PANES = ("users", "models", "events")
 """Those that are always there, and that snapshots have parts for."""
-NUMBERS = {"users": 1, "models": 2, "events": 3, "sources": 4, "search": 5}
+STREAMS = ("events", "search", "query")
+"""Those below; a query, whose rows may be wide, is there alone."""
+NUMBERS = {"users": 1, "models": 2, "events": 3, "sources": 4, "search": 5, "query": 6}
 WIDE, HIGH, TALL = 120, 26, 36
 """Columns and lines from which panes stand side by side; lines from which the figures have room."""
 ROOMY = 44
@@ -42,7 +45,7 @@ ROOMY = 44
 REPEATED = 500
 """Known events in one snapshot from which the feed is told to send only newer ones."""
 
-Pane = UsagePane | EventPane | SourcePane | SearchPane
+Pane = UsagePane | EventPane | SourcePane | SearchPane | QueryPane
 
 
 class MonitorScreen(Screen[None], inherit_bindings=False):
@@ -52,21 +55,24 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
     ALLOW_SELECT = False
     AUTO_FOCUS: ClassVar[str | None] = "#users"
 
-    def __init__(self, header: Header, title: Clean, search: SearchPane, surroundings: ReadLines) -> None:
+    def __init__(
+        self, header: Header, title: Clean, search: SearchPane, query: QueryPane, surroundings: ReadLines
+    ) -> None:
         super().__init__()
         self.header = header
         self._title = title
         self.chips, self.notice, self.kpis = ChipBar(), Notice(), KpiStrip()
         self.tabs, self.keys = TabBar(), KeyBar()
         self.users, self.models, self.events = UsagePane("user", 1), UsagePane("model", 2), EventPane(3)
-        self.sources, self.search = SourcePane(4), search
-        self.sources.display = self.search.display = False
+        self.sources, self.search, self.query_pane = SourcePane(4), search, query
+        self.sources.display = self.search.display = self.query_pane.display = False
         self.panes: dict[str, Pane] = {
             "users": self.users,
             "models": self.models,
             "events": self.events,
             "sources": self.sources,
             "search": self.search,
+            "query": self.query_pane,
         }
         self.surroundings = Surroundings(self, surroundings)
         self._entering = False
@@ -78,7 +84,7 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         """The person changed what is shown: the next snapshot is drawn even when the picture is held."""
         self._finding: tuple[Sought, int] | None = None
         """A search that waits for the events of a pane that was hidden."""
-        self._active = "users"
+        self._active, self._stream = "users", "events"
         self._opened: dict[str, str] = {}
         """The panes that were opened, and which had the focus then."""
         self._after_seq = -1
@@ -99,6 +105,7 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
             with Container(id="streams"):
                 yield self.events
                 yield self.search
+                yield self.query_pane
         yield self.keys
 
     # What is on screen
@@ -125,22 +132,25 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
 
     def _arrange(self) -> None:
         single = self.single
+        if self._active in STREAMS:
+            self._stream = self._active
         self.set_class(single, "-single")
         self.set_class(self.size.height >= TALL, "-tall")
         for name, pane in self.panes.items():
-            pane.display = name in self.names and (not single or name == self._active)
+            beside = name not in STREAMS or (name == "query") == (self._stream == "query")
+            pane.display = name in self.names and ((beside and not single) or name == self._active)
         self.query_one("#groups").display = self.users.display or self.models.display
-        self.query_one("#streams").display = self.events.display or self.search.display
-        self.set_class(self.search.display and not single, "-searching")
+        asking = self.search.display or self.query_pane.display
+        self.query_one("#streams").display = self.events.display or asking
+        self.set_class(asking and not single, "-asking")
         self.kpis.display = not (self._zoomed and self.size.height < HIGH)
         self.tabs.display = single
-        self.keys.show(self._active)
         self.pane.focus(scroll_visible=False)
         self._draw_tabs()
         self._ask()
 
     def _ask(self) -> None:
-        shown = {name for name in PANES if not self.single or name == self._active}
+        shown = {name for name in PANES if self.panes[name].display}
         users, models = self.users.sort or ("cost_usd", True), self.models.sort or ("cost_usd", True)
         request = SnapshotRequest(
             panes=frozenset({*shown, *(["kpis"] if self.kpis.display else [])}),  # type: ignore[arg-type]
@@ -238,11 +248,9 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
 
     def on_descendant_focus(self) -> None:
         """A click on a pane makes it the one the keys speak to."""
-        self._active = next(
-            (name for name, pane in self.panes.items() if self.focused in (pane, *pane.children)),
-            self._active,
-        )
-        self.keys.show(self._active)
+        around = self.focused.ancestors_with_self if self.focused is not None else []
+        self._active = next((name for name, pane in self.panes.items() if pane in around), self._active)
+        self.keys.show(self.query_pane.keys if self._active == "query" else self._active)
 
     def action_zoom(self) -> None:
         """One pane alone, or all again."""
@@ -275,9 +283,14 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         self.action_pane("search")
         self.search.type()
 
+    def action_query(self) -> None:
+        """Write a query."""
+        self.action_pane("query")
+        self.query_pane.action_edit()
+
     def action_hit(self, step: int) -> None:
         """To the next hit, and into its context, wherever the person is."""
-        self._entering = self.single and self._active not in {"search", "events"}
+        self._entering = not self.events.display and self._active != "search"
         if not self.search.hit(step):
             self._entering = False
             self.notify("No hits: press / and type what to look for.", markup=False)
@@ -290,8 +303,8 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         looked = self.events.context is not None
         self.surroundings.forget()
         self.events.leave_context()
-        if self._active == "search":
-            self._close("search")
+        if self._active in {"search", "query"}:
+            self._close(self._active)
         elif looked and self.single and searching:
             self.action_pane("search")
         self._draw_tabs()
@@ -332,7 +345,9 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
     def action_copy(self) -> None:
         """The selected row's name, cleaned: a clipboard is pasted into shells."""
         row = self.pane.selected
-        if row is not None:
+        if isinstance(self.pane, QueryPane):
+            self.pane.action_copy()
+        elif row is not None:
             name = row_name(row)
             self.app.copy_to_clipboard(name.text)
             self.notify(join([literal("Copied "), name]).text, markup=False)

@@ -9,7 +9,8 @@ from textual.content import Content
 from textual.geometry import Size
 
 from llmwatch.clean import Clean, literal
-from llmwatch.tui.actions import ACTIONS, Action
+from llmwatch.tui.actions import Action
+from llmwatch.tui.registry import EVERY_ACTION
 from llmwatch.tui.widgets.line import Line
 from llmwatch.tui.widgets.text import Piece, Pieces, content, spread, width
 
@@ -84,7 +85,7 @@ class KeyBar(Line):
         return [hints]
 
     def _hints(self) -> list[Action]:
-        return [action for action in ACTIONS if action.hint and self._pane in action.panes]
+        return [action for action in EVERY_ACTION if action.hint and self._pane in action.panes]
 
     def on_click(self, event: events.Click) -> None:
         """Do what is under the pointer."""

@@ -16,6 +16,8 @@ from llmwatch.query.scope import Chip, Scope
 from llmwatch.tui.widgets.line import Line
 from llmwatch.tui.widgets.text import NOTHING, Pieces, content, cut, width
 
+_EDITS = "F edits"
+"""Where there is room, at the right; a click there opens the list."""
 LONGEST = 48
 """Cells of a chip's text."""
 
@@ -74,13 +76,18 @@ class ChipBar(Line):
     def draw(self, cells: int) -> Content:
         """As many as there is room for, and how many more there are."""
         pieces: Pieces = []
-        for drawn in self._fitting(cells):
+        shown = self._fitting(cells)
+        for drawn in shown:
             cross = "not strike" if "strike" in drawn.style else ""
             pieces += [
                 (drawn.words, drawn.style),
                 (drawn.cross, f"{drawn.style} {cross}"),
                 (literal(" "), ""),
             ]
+        left = cells - _needed(shown) - 1
+        if left >= len(_EDITS):
+            pieces.append((literal(" " * (left - len(_EDITS))), ""))
+            pieces += [(literal(_EDITS[0]), "bold $primary"), (literal(_EDITS[1:]), "$foreground 55%")]
         return content(*pieces)
 
     def _drawn(self) -> list[_Drawn]:
@@ -105,16 +112,18 @@ class ChipBar(Line):
                 return shown
         return [_Drawn(literal(cut(literal(f"{len(drawn)} filters"), cells)), NOTHING, "bold $text-warning")]
 
-    def on_click(self, event: events.Click) -> None:
-        """A chip is turned off, or on again; its cross takes it away. What is beyond the line's end has a screen."""
+    async def on_click(self, event: events.Click) -> None:
+        """A chip is turned off, or on again; its cross takes it away. Elsewhere the list of all is opened."""
         left = self.content_region.x - self.region.x
         for drawn in self._fitting(self.content_size.width):
-            inside = left <= event.x < left + drawn.cells
-            if inside and drawn.chip is not None:
-                self.post_message(Rescoped(self._clicked(drawn.chip, event.x - left >= width(drawn.words))))
+            if left <= event.x < left + drawn.cells and drawn.chip is not None:
+                cross = event.x - left >= width(drawn.words)
+                self.post_message(Rescoped(self._clicked(drawn.chip, cross=cross)))
+                return
             left += drawn.cells + 1
+        await self.run_action("app.filters")
 
-    def _clicked(self, number: int, cross: bool) -> Scope:
+    def _clicked(self, number: int, *, cross: bool) -> Scope:
         chips = list(self.scope.chips)
         chip = chips.pop(number)
         if not cross:

@@ -17,7 +17,7 @@ from llmwatch.tui.widgets.text import Pieces, content, cut, wrap
 
 LONGEST = 10_000
 """Characters that can be typed, or pasted."""
-SENTENCE_LINES = 4
+SENTENCE_LINES = 3
 
 
 class Typed(Input):

@@ -1,0 +1,223 @@
+"""Every function, by what the user guide says of it ("CWL_QuerySyntax-operations-functions") or its name."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from datetime import UTC, datetime
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llmwatch.query.insights.answer import Value
+from llmwatch.query.insights.faults import QueryError
+from llmwatch.query.insights.signatures import SIGNATURES
+from tests.query.insights.asking import NOW, ask, rows, value
+
+LINE = {
+    "timestamp": "2026-02-27T16:47:12.345678Z",
+    "n": -2.5,
+    "w": 7,
+    "s": " Hello, Wörld ",
+    "e": "",
+    "l": [1, "two", {"three": 3}, True],
+    "m": {"a": {"b": 1}},
+    "j": '{"users": [{"action": "GetData"}, {"action": "PutData"}], "ok": true}',
+    "ip": "10.1.2.3",
+    "hex": "48656c6C6f",
+    "ms": 1772210832345,
+}
+
+CASES: dict[str, Value] = {
+    "abs(n)": 2.5,
+    "ceil(n)": -2,
+    "floor(n)": -3,
+    "greatest(n, w, 3)": 7,
+    "least(n, w, 3, missing)": -2.5,
+    "log(1)": 0,
+    "round(2.5)": 3,
+    "round(2.345, 2)": 2.35,
+    "sqrt(16)": 4,
+    "haversine(52.52, 13.405, 48.8566, 2.3522)": pytest.approx(877.46, abs=0.1),
+    'toNumber("12.50")': 12.5,
+    "toInt(-2.9)": -2,
+    "toInt(3000000000)": None,
+    "toLong(3000000000.9)": 3_000_000_000,
+    'toDouble("1e3")': 1000,
+    "bin(5m)": "2026-02-27 16:45:00.000",
+    "datefloor(@timestamp, 1d)": "2026-02-27 00:00:00.000",
+    "datefloor(ms, 10 seconds)": "2026-02-27 16:47:10.000",
+    "datefloor(-1, 1h)": "1969-12-31 23:00:00.000",
+    "datefloor(@timestamp, 1w)": "2026-02-23 00:00:00.000",
+    "datefloor(@timestamp, 1q)": "2026-01-01 00:00:00.000",
+    "datefloor(@timestamp, 1y)": "2026-01-01 00:00:00.000",
+    "dateceil(@timestamp, 1h)": "2026-02-27 17:00:00.000",
+    "dateceil(@timestamp, 1mo)": "2026-03-01 00:00:00.000",
+    "dateceil(datefloor(@timestamp, 1h), 1h)": "2026-02-27 16:00:00.000",
+    "fromMillis(ms)": "2026-02-27 16:47:12.345",
+    "fromMillis(9000000000000000000)": None,
+    "toMillis(@timestamp)": 1772210832345,
+    "now()": int(NOW.timestamp()),
+    'parseDate("27/02/2026 16:47", "dd/MM/yyyy HH:mm")': "2026-02-27 16:47:00.000",
+    'parseDate("2026-02-27 16:47", "%Y-%m-%d %H:%M", "Europe/Berlin")': "2026-02-27 15:47:00.000",
+    'parseDate("yesterday", "yyyy")': None,
+    'formatDate(@timestamp, "yyyy-MM-dd\'T\'HH:mm:ss.SSS")': "2026-02-27T16:47:12.345",
+    'strftime(ms, "%H:%M", "Asia/Kolkata")': "22:17",
+    "ispresent(e)": 1,
+    "ispresent(missing)": 0,
+    "coalesce(missing, e, w)": "",
+    'coalesce(missing, "unknown")': "unknown",
+    'if(w > 3, "many", w)': "many",
+    'if(w > 9, "many", w)': 7,
+    'case(n > 0, "plus", n < 0, "minus", "zero")': "minus",
+    'case(n > 0, "plus")': None,
+    'isNumeric("1e5")': 1,
+    "isNumeric(s)": 0,
+    "isNumeric(missing)": 0,
+    "messageSize()": len(json.dumps(LINE)),
+    "queryStartTime()": None,
+    "queryEndTime()": "2026-02-28 00:00:00.000",
+    "queryTimeRange()": None,
+    "isempty(e)": 1,
+    "isempty(missing)": 1,
+    "isempty(s)": 0,
+    'isblank(" \t ")': 1,
+    "isblank(s)": 0,
+    'concat(w, "-", s, "-", 1.5)': "7- Hello, Wörld -1.5",
+    "concat(w, missing)": None,
+    "ltrim(s)": "Hello, Wörld ",
+    "rtrim(s)": " Hello, Wörld",
+    "trim(s)": "Hello, Wörld",
+    'trim("xxabxx", "x")': "ab",
+    "strlen(s)": 14,
+    'strlen("💥é")': 2,
+    "toupper(s)": " HELLO, WÖRLD ",
+    "tolower(s)": " hello, wörld ",
+    "substr(s, 1)": "Hello, Wörld ",
+    "substr(s, 1, 5)": "Hello",
+    "substr(s, 100, 5)": "",
+    'replace(s, "l", "L")': " HeLLo, WörLd ",
+    "regexReplace(s, /[aeiou]+/, '$1\\\\1')": " H$1\\1ll$1\\1, Wörld ",
+    'strcontains(s, "hello")': 0,
+    'strcontains(s, "hello", 1)': 1,
+    'strcontains(s, "hello", true)': 1,
+    'startsWith(s, " He")': 1,
+    'endsWith(s, "D ", true)': 1,
+    'urlencode("a b/é")': "a%20b%2F%C3%A9",
+    'urldecode("a%20b%2F%C3%A9")': "a b/é",
+    'base64encode("é")': "w6k=",
+    'base64decode("w6k=")': "é",
+    'base64decode("#")': None,
+    "hexToAscii(hex)": "Hello",
+    'hexToDec("ff")': 255,
+    'hexToDec("0x10")': 16,
+    'hexToDec("0")': 0,
+    'hexToDec("g")': None,
+    "decToHex(255)": "ff",
+    'split("a,b,c", ",")': '["a","b","c"]',
+    'split("a,b,c", ",", 1)': "b",
+    'split("a,b,c", ",", 9)': None,
+    "jsonStringify(m)": '{"a":{"b":1}}',
+    'jsonStringify("x")': "x",
+    "jsonArraySize(l)": 4,
+    "jsonArraySize(m)": None,
+    'jsonArrayContains(l, "two")': 1,
+    "jsonArrayContains(l, 1)": 1,
+    'jsonArrayContains(l, "three")': 0,
+    "jsonParse(e)": None,
+    'jsonParse("5")': 5,
+    'isValidIp("::1")': 1,
+    "isValidIp(w)": 0,
+    "isValidIpv4(ip)": 1,
+    "isValidIpv6(ip)": 0,
+    'isIpInSubnet(ip, "10.0.0.0/8")': 1,
+    'isIpv4InSubnet(ip, "10.2.0.0/16")': 0,
+    'isIpv6InSubnet("2001:db8::1", "2001:db8::/32")': 1,
+    'isIpv6InSubnet(ip, "2001:db8::/32")': 0,
+    "isIpv4InSubnet(missing, '10.0.0.0/8')": None,
+    'ipv4ToNumber("10.0.0.1")': 167772161,
+    'ipv4ToNumber("::1")': None,
+    "isPrivateIP(ip)": 1,
+    "isPublicIP(ip)": 0,
+    'isPublicIP("8.8.8.8")': 1,
+    'isReservedIP("127.0.0.1")': 1,
+    "isReservedIP(ip)": 0,
+}
+
+
+@pytest.mark.parametrize(("expression", "wanted"), CASES.items())
+def test_a_function(expression: str, wanted: Value) -> None:
+    assert value(expression, LINE) == wanted
+
+
+def test_every_function_has_a_case() -> None:
+    text = " ".join(CASES)
+    assert not [one.name for one in SIGNATURES.values() if not one.aggregate and f"{one.name}(" not in text]
+
+
+def test_parsed_json_is_taken_apart() -> None:
+    text = 'fields jsonParse(j) as x, x.users[1].action as second | filter x.ok = 1 and second = "PutData"'
+    assert rows(f"{text} | display second, x.users.0.action, x.users[7].action, x.`ok`, second.more", LINE) == (
+        ("PutData", "GetData", None, 1, None),
+    )
+
+
+def test_the_query_knows_its_interval() -> None:
+    from llmwatch.query.insights.engine import answer
+    from llmwatch.query.insights.parse import read_query
+    from tests.query.insights.asking import stored
+
+    with stored([LINE]) as store:
+        since = datetime(2026, 2, 27, tzinfo=UTC)
+        query = read_query("display queryStartTime(), queryEndTime(), queryTimeRange()")
+        found = answer(store, query, now=NOW, since=since)
+    assert found.rows == (("2026-02-27 00:00:00.000", "2026-02-28 00:00:00.000", 86_400_000),)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "said"),
+    [
+        ('fields isIpv4InSubnet(ip, "10.0.0.0/99") as x', 26, "subnet"),
+        ('fields isIpv4InSubnet(ip, "::/8")', 26, "IPv4"),
+        ("fields isIpInSubnet(ip, s)", 24, "written out"),
+        ('fields formatDate(ms, "yyyy-QQ")', 22, "QQ"),
+        ('fields parseDate(s, "yyyy", "Mars/Base")', 28, "time zone"),
+        ("stats pct(w, 101)", 13, "percentile"),
+        ("stats pct(w, n)", 13, "percentile"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_its_place(text: str, place: int, said: str) -> None:
+    with pytest.raises(QueryError, match=said) as refused:
+        ask(text, LINE)
+    assert refused.value.offset == place
+
+
+def test_addresses_are_those_of_python() -> None:
+    random = Random(7)
+    texts = ["", "::", "::1", "1::", "1:2:3:4:5:6:7::", "::ffff:1.2.3.4", "1:2:3:4:5:6:7:8:9", "1::2::3", "1:2", "12345::"]
+    texts += ["1.2.3", "01.2.3.4", "256.1.1.1", "1.2.3.4 ", "fe80::1%eth0", ":::", "1:::2", "::1.2.3", "1.2.3.4::", "g::"]
+    for _ in range(60):
+        address = ipaddress.IPv6Address(random.getrandbits(128) & random.getrandbits(128))
+        texts += [address.compressed, address.exploded.upper(), str(ipaddress.IPv4Address(random.getrandbits(32)))]
+        texts.append("".join(random.choice(":::01af.") for _ in range(random.randint(1, 12))))
+    found = rows("fields a, isValidIp(a), isValidIpv4(a), ipv4ToNumber(a) | limit any 1000", *({"a": text} for text in texts))
+    assert len(found) == len(texts)
+    for text, *answer in found:
+        try:
+            known = ipaddress.ip_address(str(text)) if "%" not in str(text) else None
+        except ValueError:
+            known = None
+        four = isinstance(known, ipaddress.IPv4Address)
+        assert answer == [known is not None, four, int(known) if known and four else None], text
+
+
+@settings(max_examples=30, derandomize=True, deadline=None)
+@given(address=st.ip_addresses(), network=st.ip_addresses(), bits=st.integers(0, 128))
+def test_subnets_are_those_of_python(address: object, network: object, bits: int) -> None:
+    assert isinstance(network, ipaddress.IPv4Address | ipaddress.IPv6Address)
+    subnet = ipaddress.ip_network((network, bits % (network.max_prefixlen + 1)), strict=False)
+    inside = subnet[bits % min(subnet.num_addresses, 1 << 62)]
+    text = f'fields isIpInSubnet(a, "{subnet}") | limit any 5'
+    assert rows(text, {"a": str(address)}, {"a": str(inside)}) == ((int(address in subnet),), (1,))
