@@ -13,8 +13,10 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 
 from textual.dom import DOMNode
+from textual.types import CSSPathType
 
 from benchmarks.traffic import START
 from llmwatch.query.monitor import Monitor
@@ -27,7 +29,7 @@ from llmwatch.tui.app import MonitorApp
 class WatchedApp(MonitorApp):
     """Notes when the first picture after each key was on the terminal."""
 
-    CSS_PATH = str(Path(inspect.getfile(MonitorApp)).with_name(MonitorApp.CSS_PATH))
+    CSS_PATH: ClassVar[CSSPathType] = list(Path(inspect.getfile(MonitorApp)).parent.glob("*.tcss"))
 
     def __init__(self, monitor: Monitor) -> None:
         super().__init__(monitor)

@@ -151,7 +151,7 @@ def _query_files(folder: Path, remarks: list[str]) -> Iterable[tuple[Path, str]]
     for file in files:
         try:
             with file.open("rb") as opened:
-                text = opened.read(_LONGEST_QUERY_FILE + 1).decode()
+                text = opened.read(_LONGEST_QUERY_FILE + 1).decode("utf-8-sig")
         except OSError as error:
             remarks.append(f"{file} is left out: it cannot be read ({error.strerror})")
             continue

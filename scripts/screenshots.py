@@ -55,26 +55,21 @@ class _GroupSource(DemoSource):
         return GROUPS
 
 
-class _Settled:
-    """A feed whose first snapshots are waited for: it delivers what the monitor does, and says when."""
+class _Settled(Monitor):
+    """A monitor that says when it has shown everything there is."""
 
-    def __init__(self, monitor: Monitor) -> None:
-        self.title = monitor.title
-        self.request = monitor.request
-        self.detail = monitor.detail
-        self.stop = monitor.stop
-        self._monitor = monitor
-        self.settled = threading.Event()
+    settled: threading.Event
 
     def start(self, deliver: Callable[[Snapshot], None]) -> None:
         """Begin; a snapshot with all lines settles it."""
+        self.settled = threading.Event()
 
         def pass_on(snapshot: Snapshot) -> None:
             deliver(snapshot)
             if snapshot.events_total and snapshot.version > 2:
                 self.settled.set()
 
-        self._monitor.start(pass_on)
+        super().start(pass_on)
 
 
 async def _take(screenshot: Screenshot, folder: Path) -> None:
@@ -83,12 +78,11 @@ async def _take(screenshot: Screenshot, folder: Path) -> None:
     source._began = _START  # the story began then, by a clock that stands still now
     store = Store(StoreSettings(keep_raw=True))
     title = "llm-gateway*" if screenshot.groups else "demo"
-    monitor = Monitor(source, store, title=title, clock=lambda: _MOMENT)
-    feed = _Settled(monitor)
-    app = MonitorApp(feed, clock=lambda: 0.0)
+    monitor = _Settled(source, store, title=title, clock=lambda: _MOMENT)
+    app = MonitorApp(monitor, clock=lambda: 0.0)
     try:
         async with app.run_test(size=screenshot.size) as pilot:
-            await _settle(feed, pilot)
+            await _settle(monitor, pilot)
             for key in screenshot.keys:
                 await pilot.press(key)
                 await app.workers.wait_for_complete()
@@ -102,8 +96,8 @@ async def _take(screenshot: Screenshot, folder: Path) -> None:
     print(path)
 
 
-async def _settle(feed: _Settled, pilot: Pilot[None]) -> None:
-    while not feed.settled.is_set():
+async def _settle(monitor: _Settled, pilot: Pilot[None]) -> None:
+    while not monitor.settled.is_set():
         await pilot.pause(0.1)
     await pilot.pause(0.5)
 

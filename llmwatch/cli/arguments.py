@@ -106,7 +106,7 @@ def open_store(
     from llmwatch.sources.pump import expected_bytes
     from llmwatch.store.store import Store, StoreSettings
 
-    memory = _bytes(arguments.memory)
+    memory = memory_bytes(arguments.memory)
     expected = 0 if source is None else None if getattr(arguments, "group", None) else expected_bytes(source)
     overrides = load_overrides(arguments.prices) if arguments.prices else None
     store = Store(
@@ -235,7 +235,8 @@ def _nothing_in_scope(store: Store, scope: Scope) -> str:
     )
 
 
-def _bytes(text: str) -> int:
+def memory_bytes(text: str) -> int:
+    """What --memory means, in bytes. Raises UsageError."""
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise UsageError(f"--memory {text!r} is no size: write 1GiB, 512M or 2G")

@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from llmwatch import __version__
 from llmwatch.clean import clean
@@ -21,7 +21,8 @@ _BUG = 70
 """`EX_SOFTWARE` of sysexits.h: beside the contract, which knows no bugs."""
 _INTERRUPTED_QUERY = "Query interrupted"
 """DuckDB raises a RuntimeError that says this, in place of what a signal's handler raised while a query ran."""
-_NEGATION = re.compile(r"-[^-].*[:=<>\"/( ].*", re.DOTALL)
+_NEGATION = re.compile(r"-[^-].*[:=<>\"/( ].*|-[\d.]+", re.DOTALL)
+"""`-user:bot` is a filter, and none of our options; `-1` a number."""
 _WHO = "llmwatch: "
 _LONGEST_MESSAGE = 2000
 
@@ -107,14 +108,10 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse, whose complaints are cleaned: they quote the command line.
+    """argparse, whose complaints are cleaned: they quote the command line."""
 
-    A filter may begin with a minus: `-user:bot` is none of our options. argparse has a place for what looks like an
-    option and is none, which it made for negative numbers.
-    """
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
+    def take_negations(self) -> None:
+        """A filter may begin with a minus: argparse has a place for what looks like an option and is a number."""
         self._negative_number_matcher = _NEGATION
 
     def error(self, message: str) -> NoReturn:
@@ -129,9 +126,11 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Start with: llmwatch demo, or llmwatch tail router.jsonl",
     )
     parser.add_argument("--version", action="version", version=f"llmwatch {__version__}")
+    parser.take_negations()
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
     for module in _COMMANDS:
         command = commands.add_parser(module.NAME, help=module.HELP, description=module.__doc__)
+        command.take_negations()
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     return parser

@@ -1,4 +1,4 @@
-"""Run a Logs Insights query over files, or on CloudWatch. It may be saved, built in, or in a file (docs/queries.md)."""
+"""Run a Logs Insights query over files, or on CloudWatch. It may be saved, built in, or in a file (docs/insights.md)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmwatch import units
-from llmwatch.cli.arguments import _bytes as memory_bytes
-from llmwatch.cli.arguments import add_source_arguments, check_sources, open_source, read_scope
+from llmwatch.cli.arguments import (
+    add_source_arguments,
+    check_sources,
+    memory_bytes,
+    open_source,
+    read_scope,
+)
 from llmwatch.cli.output import add_format_arguments
-from llmwatch.cli.rows import check_columns, print_rows
+from llmwatch.cli.rows import check_columns, check_format, print_rows
+from llmwatch.cli.scan import MAX_SCAN, spent
 from llmwatch.cli.waiting import awaited
 from llmwatch.errors import SourceError, UsageError
 
@@ -30,7 +36,6 @@ NAME = "query"
 HELP = "a Logs Insights query over files, or on CloudWatch"
 
 _EXAMPLE = "llmwatch query 'stats count(*) by level' router.jsonl"
-_MAX_SCAN = "100GB"
 _LONGEST_FILE = 64 << 10
 """Bytes; Logs Insights takes 10,000 characters."""
 
@@ -56,8 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-scan",
         metavar="SIZE",
-        default=_MAX_SCAN,
-        help=f"what CloudWatch may read unasked, by the estimate; default {_MAX_SCAN}",
+        help=f"what CloudWatch may read unasked, by the estimate; default {MAX_SCAN}",
     )
     parser.add_argument("--yes", action="store_true", help="let CloudWatch read more than that")
     parser.add_argument(
@@ -81,6 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("--filter does not go with query: write `| filter …` into the query itself")
     if arguments.limit < 0:
         raise UsageError(f"--limit {arguments.limit} is less than none: 0 means all rows")
+    check_format(arguments.format)
     if arguments.engine == "insights":
         from llmwatch.cli.query_insights import run_insights
 
@@ -102,6 +107,15 @@ def _run_local(arguments: argparse.Namespace, text: str) -> tuple[Answer, int]:
     from llmwatch.query.insights.relation import Parameters
     from llmwatch.store.line_store import LineStore
 
+    for name, given in (
+        ("yes", arguments.yes),
+        ("partial", arguments.partial),
+        ("max-scan", arguments.max_scan),
+    ):
+        if given:
+            raise UsageError(
+                f"--{name} goes with --engine insights, which is paid: leave it out, or ask there"
+            )
     query = read_query(text)
     check_sources(arguments)
     memory, now = memory_bytes(arguments.memory), datetime.now(UTC)
@@ -145,7 +159,6 @@ def _load(source: Source, lines: LineStore) -> None:
 def _print(answer: Answer, form: str, limit: int) -> None:
     """The rows on stdout; on stderr what is to know of them."""
     from llmwatch.cli.main import say
-    from llmwatch.cli.scan import spent
 
     check_columns(answer.columns, form)
     rows = answer.rows[:limit] if limit else answer.rows
@@ -244,11 +257,11 @@ def _from_file(name: str, paths: list[str]) -> str:
         )
     try:
         if name == "-":
-            content = sys.stdin.buffer.read(_LONGEST_FILE)
+            content = sys.stdin.buffer.read(_LONGEST_FILE) if sys.stdin else b""
         else:
             with Path(name).open("rb") as file:
                 content = file.read(_LONGEST_FILE)
-        return content.decode().rstrip()
+        return content.decode("utf-8-sig").rstrip()
     except OSError as error:
         raise UsageError(
             f"the query in {name} cannot be read ({error.strerror}): look at the path"

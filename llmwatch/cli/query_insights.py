@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from llmwatch.clean import clean
 from llmwatch.cli.arguments import read_scope
 from llmwatch.cli.output import aligned
 from llmwatch.cli.progress import show_line
-from llmwatch.cli.scan import Estimate, check_paid, estimate, query_progress, read_size
+from llmwatch.cli.scan import MAX_SCAN, Estimate, check_paid, estimate, query_progress, read_size
 from llmwatch.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,19 +41,19 @@ def run_insights(arguments: argparse.Namespace, text: str) -> Answer:
         raise UsageError(
             "--stream does not go with --engine insights: put `filter @logStream like /^name/` in the query"
         )
-    most = read_size(arguments.max_scan, "--max-scan")
+    most = read_size(arguments.max_scan or MAX_SCAN, "--max-scan")
     now = datetime.now(UTC)
     scope = read_scope(arguments, now)
     query, doubt = _read(text)
     api = connect(arguments)
     groups = named_groups(arguments, api)
-    if doubt:
-        say(doubt)
+    for remark in query.remarks if query else filter(None, (doubt,)):
+        say(remark)
     _allow(estimate(groups, scope.since, scope.until, now), most, allowed=arguments.yes)
     asked = Query(groups, text, scope.since or now, scope.until or now, limit=limit_of(query))
     with query_progress(_found) as show:
         result = run_query(api, asked, progress=_Partial(query, show) if arguments.partial else show)
-    return answer_of(result, query)
+    return replace(answer_of(result, query), remarks=())
 
 
 def _read(text: str) -> tuple[InsightsQuery | None, str]:

@@ -8,10 +8,17 @@ from datetime import datetime
 from decimal import Decimal
 
 from llmwatch.cli.output import aligned, write_rows
+from llmwatch.errors import UsageError
 from llmwatch.query.export import instant, json_text, refuse_namesakes, write_csv
 
 STREAMED = ("jsonl", "csv")
 """Formats of which a row can be written before the next is known."""
+
+
+def check_format(form: str) -> None:
+    """Refuse, before anything is read or paid, what could not be written. Raises UsageError."""
+    if form == "parquet" and sys.stdout.isatty():
+        raise UsageError("parquet is not text: redirect it, as in --format parquet > rows.parquet")
 
 
 def check_columns(columns: Sequence[str], form: str) -> None:

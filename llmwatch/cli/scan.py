@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from llmwatch.sources.cloudwatch.api import Group
     from llmwatch.sources.cloudwatch.insights import QueryProgress
 
+MAX_SCAN = "100GB"
+"""What CloudWatch may read without being allowed to, about 50 cents."""
+
 _SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)\s*([kMGTP]?)B?", re.IGNORECASE)
 
 

@@ -27,11 +27,13 @@ def run_monitor(
 ) -> int:
     """Show the source until the user leaves; returns the exit code."""
     from llmwatch.cli.main import say
+    from llmwatch.config import config_path
     from llmwatch.query.monitor import Monitor
     from llmwatch.tui.app import MonitorApp
+    from llmwatch.tui.history import History
 
     monitor = Monitor(source, store, title=title, scope=scope, clock=clock, record=record)
-    app = MonitorApp(monitor)
+    app = MonitorApp(monitor, history=History(config_path().with_name("query-history.jsonl")))
     signal.signal(signal.SIGINT, lambda *_: app.action_interrupt())
     try:
         app.run()

@@ -12,7 +12,7 @@ from itertools import chain
 
 from llmwatch.cli.arguments import Loaded, add_source_arguments, add_store_arguments, load_all
 from llmwatch.cli.output import add_format_arguments, counters_json
-from llmwatch.cli.rows import STREAMED, check_columns, print_rows
+from llmwatch.cli.rows import STREAMED, check_columns, check_format, print_rows
 from llmwatch.cli.waiting import awaited, bounded_memory
 from llmwatch.errors import UsageError
 
@@ -52,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("--filter does not go with sql, which has WHERE: leave one of them out")
     if not (arguments.timeout >= 0 and math.isfinite(arguments.timeout)):
         raise UsageError(f"--timeout {arguments.timeout} is no time: write seconds, or 0 for no limit")
+    check_format(arguments.format)
     _check_text(arguments.sql)
     with load_all(arguments) as loaded:
         _answer(loaded, arguments)

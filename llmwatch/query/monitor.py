@@ -15,7 +15,7 @@ from llmwatch.query.details import take_detail
 from llmwatch.query.events import events_between
 from llmwatch.query.found import Found, SearchRequest
 from llmwatch.query.insights.answer import Answer
-from llmwatch.query.insights.engine import StoreLines, answer
+from llmwatch.query.insights.engine import answer
 from llmwatch.query.insights.parse import read_query
 from llmwatch.query.rates import RateWindow, kpis, rate_window
 from llmwatch.query.scope import Scope, aware
@@ -24,6 +24,8 @@ from llmwatch.query.snapshot import Counters, EventRow, Snapshot, SnapshotReques
 from llmwatch.query.tables import count_all, group_calls
 from llmwatch.sources.pump import gathered
 from llmwatch.sources.source import Source, SourceState
+from llmwatch.store.cancel import Cancel
+from llmwatch.store.line_store import StoreLines
 from llmwatch.store.slice import Slice
 from llmwatch.store.store import Store
 
@@ -103,28 +105,24 @@ class Monitor:
         self._request = replace(self._request, after_seq=-1)
         self._asked.set()
 
-    def search(self, request: SearchRequest, cancelled: Callable[[], bool]) -> Iterator[Found]:
+    def search(self, request: SearchRequest, cancel: Cancel) -> Iterator[Found]:
         """Look through the scope, newest first; see `query.search`."""
         by_time = any(state.feed is not None for state in self._source.states())
-        return search(
-            self._store, self._scope, request, now=self._clock(), cancelled=cancelled, by_time=by_time
-        )
+        return search(self._store, self._scope, request, now=self._clock(), cancelled=cancel, by_time=by_time)
 
     def context(self, seq: int, before: int, after: int) -> tuple[EventRow, ...]:
         """An event and its neighbours in the log, whatever the scope."""
         return context(self._store, seq, before, after)
 
-    def ask(self, text: str, cancelled: Callable[[], bool]) -> Answer:
+    def ask(self, text: str, cancel: Cancel) -> Answer:
         """A Logs Insights query over the lines in the scope's window; see `query.insights`."""
         scope = self._scope
-        return answer(
-            StoreLines(self._store),
-            read_query(text),
-            since=scope.since,
-            until=scope.until,
-            now=self._clock(),
-            cancelled=cancelled,
-        )
+        query = read_query(text)
+        if scope.filters:
+            remark = "all lines of the time window were asked: a query has its own filter, and the chips are not in it"
+            query = replace(query, remarks=(*query.remarks, remark))
+        lines = StoreLines(self._store, cancel)
+        return answer(lines, query, now=self._clock(), since=scope.since, until=scope.until)
 
     def stop(self) -> None:
         """End the thread, and wait for it."""

@@ -64,7 +64,7 @@ fields @timestamp, request_id, message, path
 | limit 50""",
     ),
     "users-and-models": RunbookQuery(
-        "Calls and tokens by user and model, whatever line of a call names them",
+        "Calls and tokens by user and model, each call put together",
         f"""\
 filter ispresent(request_id)
 | fields coalesce(mapped_model, model) as line_model, {_INPUT} as line_input, {_OUTPUT} as line_output
@@ -75,7 +75,7 @@ filter ispresent(request_id)
 | sort input_tokens desc""",
     ),
     "over-time": RunbookQuery(
-        "Calls and tokens over time by user and model, as far as the line with the tokens names them",
+        "Calls and tokens over time by user and model",
         f"""\
 filter message in {_USAGE}
 | stats count(*) as calls, sum({_INPUT}) as input, sum({_OUTPUT}) as output by bin(5m), user_email, model""",

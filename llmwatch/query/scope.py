@@ -61,7 +61,7 @@ class Scope:
         return any(chip.filter.needs_text for chip in self.filters)
 
     def narrowed(self, *filters: Filter) -> Scope:
-        """This scope, with filters more."""
+        """It with more filters."""
         return replace(self, chips=(*self.chips, *map(Chip, filters)))
 
     def sql(self) -> tuple[str, list[object]]:

@@ -10,6 +10,8 @@ from llmwatch.store.slice import SLICE_BYTES, WholeFile
 PIECE_BYTES = 4 << 20
 """Memory of this size is used again by the next piece; for more, the system finds and clears it anew each time."""
 
+_LOOK_BACK = 64 << 10
+
 
 class PlainFile:
     """An open file that nobody follows. Raises OSError, also from its methods."""
@@ -31,7 +33,7 @@ class PlainFile:
         """Whole lines, up to the size it had when it was looked at; the last is given a newline if it has none."""
         room = PIECE_BYTES
         while self.position < self._size:
-            data = os.pread(self._descriptor, min(room, self._size - self.position), self.position)
+            data = os.pread(self._descriptor, self._whole_lines(room), self.position)
             if not data:  # it has shrunk
                 return
             end = data.rfind(b"\n") + 1
@@ -47,6 +49,13 @@ class PlainFile:
                 yield data[:-1] + b"\n"
                 self._skip_line()
             room = PIECE_BYTES
+
+    def _whole_lines(self, room: int) -> int:
+        """How many bytes to read at most, so that they end with a line where that is easy: nothing is copied then."""
+        if self._size - self.position <= room:
+            return self._size - self.position
+        tail = os.pread(self._descriptor, _LOOK_BACK, self.position + room - _LOOK_BACK)
+        return room - _LOOK_BACK + (tail.rfind(b"\n") + 1 or _LOOK_BACK)
 
     def _skip_line(self) -> None:
         """Leave out the rest of a line, and the byte before it, whose place its newline took."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from llmwatch.dialects.dialect import quoted
 from llmwatch.errors import SourceError, StoreError
+from llmwatch.store.cancel import Cancel
+from llmwatch.store.raw import RAW_LINES
 from llmwatch.store.scratch import Scratch
 from llmwatch.store.slice import SLICE_BYTES, Slice, WholeFile
 from llmwatch.store.store import Rows, Store
@@ -37,6 +40,10 @@ _FIRST_LINES, _SPREAD_LINES = 100, 1000
 
 _LONGEST_LINE = 4 << 20
 """Bytes. The reader's buffers hold several of them; a file with a longer line is copied."""
+
+_SEPARATOR = chr(0x100000 + secrets.randbelow(0xFFFE))
+"""The reader wants one. It refuses a line that has it, but silently drops one at the end of a line, so it is a
+character for private use that nobody can know beforehand."""
 
 _IN_PYTHON_BELOW = 256 << 10
 """Bytes of a slice that are not worth a file for the reader."""
@@ -269,21 +276,25 @@ class LineStore:
 
 
 class StoreLines:
-    """The lines of a store that keeps them, as a `LineStore` has them."""
+    """The lines of a store that keeps them, as a `LineStore` has them.
+
+    There, blank lines are `null`; one that somebody wrote was rejected.
+    """
 
     relation = (
         "("
         + _complete(
             "SELECT * FROM (SELECT r.line AS message, l.time AS known, NULL::TIMESTAMP AS ingestion, s.source, "
-            "t.stream, "
-            "s.first_line + (r.seq - s.first_seq) AS line FROM raw.lines r JOIN lines l ON l.rowid = r.seq "
-            f"JOIN slices s USING (slice_id) JOIN streams t ON t.stream_id = l.stream_id) WHERE {_NOT_BLANK}"
+            f"t.stream, s.first_line + (r.seq - s.first_seq) AS line FROM {RAW_LINES} r JOIN lines l ON l.rowid = r.seq "
+            "JOIN slices s USING (slice_id) JOIN streams t ON t.stream_id = l.stream_id "
+            "WHERE r.line <> 'null' OR r.seq IN (SELECT seq FROM rejected_lines))"
         )
         + ")"
     )
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, cancel: Cancel | None = None) -> None:
         self._store = store
+        self._cancel = cancel
 
     @property
     def count(self) -> int:
@@ -292,7 +303,7 @@ class StoreLines:
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> Rows:
         """The rows of one of our own queries."""
-        return self._store.query(sql, parameters)
+        return self._store.query(sql, parameters, cancel=self._cancel)
 
 
 def _open(memory_bytes: int, scratch: Scratch) -> duckdb.DuckDBPyConnection:
@@ -330,7 +341,7 @@ def _reader(files: Sequence[str]) -> str:
     """
     names = ", ".join(map(quoted, files))
     return (
-        f"read_csv([{names}], columns = {{'message': 'VARCHAR'}}, delim = '\x01', quote = '', escape = '', "
+        f"read_csv([{names}], columns = {{'message': 'VARCHAR'}}, delim = '{_SEPARATOR}', quote = '', escape = '', "
         f"comment = '', header = false, auto_detect = false, new_line = '\\n', compression = 'none', "
         f"hive_partitioning = false, max_line_size = {_LONGEST_LINE})"
     )
@@ -362,7 +373,7 @@ def _holds_wrapped(file: WholeFile) -> bool:
             for _ in range(_FIRST_LINES):
                 if file.is_wrapped(stream.readline(_LONGEST_LINE).rstrip(b"\n")):
                     return True
-            for place in range(0, file.size, max(file.size // _SPREAD_LINES, 1 << 10)):
+            for place in range(0, file.size, max(file.size // _SPREAD_LINES, 1)):
                 stream.seek(place)
                 stream.readline(_LONGEST_LINE)
                 if file.is_wrapped(stream.readline(_LONGEST_LINE).rstrip(b"\n")):

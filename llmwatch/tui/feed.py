@@ -10,6 +10,7 @@ from llmwatch.query.found import Found, SearchRequest
 from llmwatch.query.insights.answer import Answer
 from llmwatch.query.scope import Scope
 from llmwatch.query.snapshot import EventRow, Snapshot, SnapshotRequest
+from llmwatch.store.cancel import Cancel
 
 
 class Feed(Protocol):
@@ -45,10 +46,10 @@ class Feed(Protocol):
         """From the next snapshot on, which follows at once, speak of this. Returns without waiting for it."""
         ...
 
-    def search(self, request: SearchRequest, cancelled: Callable[[], bool]) -> Iterator[Found]:
+    def search(self, request: SearchRequest, cancel: Cancel) -> Iterator[Found]:
         """Look through what was read, newest first: each part of the answer is all of it so far.
 
-        It blocks, and ends early, without a part that is done, when `cancelled`. Raises UsageError.
+        It blocks, and ends early, without a part that is done, when it is cancelled. Raises UsageError.
         """
         ...
 
@@ -56,8 +57,11 @@ class Feed(Protocol):
         """An event and its neighbours in the log, whatever the scope; oldest first. It blocks."""
         ...
 
-    def ask(self, text: str, cancelled: Callable[[], bool]) -> Answer:
-        """A Logs Insights query over the lines in the scope's window. It blocks. Raises UsageError."""
+    def ask(self, text: str, cancel: Cancel) -> Answer:
+        """A Logs Insights query over the lines in the scope's window. It blocks.
+
+        Raises UsageError, and whatever comes of it when it is cancelled.
+        """
         ...
 
     def stop(self) -> None:

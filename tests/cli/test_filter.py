@@ -12,7 +12,6 @@ import pytest
 from tests.cli.running import SAMPLE, assert_refused, here
 from tests.oracle.fold import fold
 
-
 NOW = datetime(2026, 2, 28, tzinfo=UTC)
 
 

@@ -113,7 +113,7 @@ def test_saved_queries_by_name_in_files_and_from_standard_input(config: Path, lo
     config.parent.mkdir()
     config.write_text(f'[queries]\nlevels = "{BY_LEVEL}"\nslow = "stats count(*) as mine"\n')
     Path("queries").mkdir()
-    Path("queries/local.cwli").write_text(f"# of this project\n{BY_LEVEL}\n")
+    Path("queries/local.cwli").write_text(f"\ufeff# of this project\r\n{BY_LEVEL}\r\n")
     wanted = here("query", BY_LEVEL, log, "--json").out
     assert wanted.count(b'"n"') == 3
     for words in (
@@ -137,6 +137,7 @@ def test_the_list_has_what_is_saved_and_what_is_built_in(config: Path) -> None:
     assert ["mine", "saved", "limit 1"] in rows
     assert ["failures", "built in", RUNBOOK["failures"].title] in rows
     assert "'colours' is left out" in ran.narration
+    assert "…" not in ran.text
     document = here("query", "--list", "--json").document
     assert {row["name"]: row["text"] for row in document["rows"]}["slow"] == RUNBOOK["slow"].text
 
@@ -161,6 +162,8 @@ def test_the_list_has_what_is_saved_and_what_is_built_in(config: Path) -> None:
         (("limit 1", SAMPLE, "--filter", "user:a"), "filter"),
         (("limit 1", SAMPLE, "--limit", "-1"), "--limit"),
         (("limit 1", SAMPLE, "--memory", "x"), "--memory"),
+        (("limit 1", SAMPLE, "--yes"), "--engine insights"),
+        (("limit 1", SAMPLE, "--max-scan", "1GB"), "--max-scan"),
         (("limit 1", SAMPLE, "--since", "2026-03-01", "--until", "2026-02-01"), "exchange"),
     ],
 )

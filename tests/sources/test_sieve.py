@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -85,7 +86,7 @@ class Case:
     patterns: list[str]
     before: int
     after: int
-    sizes: dict[str, int]
+    sizes: dict[str, Any]
 
 
 def a_case(seed: int) -> Case:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -151,6 +153,13 @@ class Stage:
         self.asked.answer = answer or self.asked.answer
         self.pane.fill(text)
         await self.press("ctrl+r")
+
+    async def until_stopped(self) -> None:
+        """Wait for a query that was given up to notice."""
+        until = time.monotonic() + 10
+        while not self.asked.stopped and time.monotonic() < until:
+            await asyncio.sleep(0.005)
+        assert self.asked.stopped == 1
 
     def lines(self) -> list[str]:
         return [strip.text for strip in self.app.screen._compositor.render_strips()]

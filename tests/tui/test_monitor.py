@@ -9,6 +9,7 @@ import pytest
 from textual.geometry import Region
 
 from llmwatch.errors import SourceError
+from llmwatch.query.insights.answer import Answer
 from llmwatch.query.snapshot import Counters
 from llmwatch.sources.source import SourceState
 from llmwatch.tui.actions import ACTIONS
@@ -329,6 +330,25 @@ async def test_a_silent_feed_is_noticed(start: Start) -> None:
         stage.app.monitor.header.refresh()
         await stage.settle()
         assert "NO NEWS FOR 42s" in stage.lines()[0]
+
+
+@pytest.mark.parametrize("size", [SMALL, (100, 30), WIDE, (200, 60)])
+async def test_a_query_is_asked_in_a_pane_of_its_own(start: Start, size: tuple[int, int]) -> None:
+    async with start(size=size) as stage:
+        stage.feed.answered = Answer(("user", "calls"), (("ada@example.com", 41_207),))
+        await stage.press("colon", *"stats", "f5")
+        assert stage.feed.queries == ["stats"]
+        assert "41207" in stage.text().replace(",", "")
+        assert "6 Query" in stage.text()
+        assert not stage.app.monitor.events.display
+        await stage.press("escape")
+        assert stage.app.monitor._active == "query"
+        await stage.press("3")
+        assert stage.app.monitor.events.display
+        assert not stage.app.monitor.query_pane.display
+        await stage.press("6", "escape")
+        assert stage.app.monitor._active == "users"
+        assert "6 Query" not in stage.text()
 
 
 async def test_quitting_stops_the_feed(start: Start) -> None:

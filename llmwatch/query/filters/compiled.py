@@ -70,6 +70,7 @@ _TESTS: Mapping[Operator, str] = {
 _NOW = "getvariable('now')::TIMESTAMP"
 _MICROSECOND = timedelta(microseconds=1)
 
+_HOME_OF_TEXT: Mapping[Rows, Rows] = {"calls": "lines", "lines": "raw", "raw": "raw", "lone": "lone"}
 _NEVER = Condition("false")
 
 
@@ -109,7 +110,7 @@ def _home(node: Node, rows: Rows) -> Rows:
                 return "lines"
             return "calls" if rows == "lines" and field.of_call else rows
         case Text():
-            return {"calls": "lines", "lines": "raw", "raw": "raw", "lone": "lone"}[rows]  # type: ignore[return-value]
+            return _HOME_OF_TEXT[rows]
         case Negation():
             return rows
         case Conjunction(parts) | Disjunction(parts):

@@ -89,7 +89,12 @@ FIELDS = (
     ),
     _ERROR_TEXT,
     Field(
-        "latency", "how long the call took", "duration", "latency_ms", "l.latency_ms", aliases=("duration",)
+        "latency",
+        "how long the call took",
+        "duration",
+        "latency_ms",
+        "l.latency_ms",
+        aliases=("latency_ms", "duration"),
     ),
     Field("cost", "the price of the call in US dollars", "money", "cost_usd", None, aliases=("cost_usd",)),
     Field("tokens", "all tokens that are known", "count", _tokens(""), _tokens("l.")),

@@ -31,6 +31,10 @@ _BETWEEN_WORDS = r"[^0-9A-Za-z\x{80}-\x{10FFFF}]"
 
 _WILD = {"*": ".*", "?": "."}
 
+_LARGEST_PATTERN = 1 << 16
+"""Bytes of memory, of the 8 MiB that DuckDB gives it. Large patterns search kilobytes a second: `(.{1,30}){1,30}!`
+does, and needs 256 KiB; `.{1,300}` fits, and searches tens of megabytes."""
+
 _NO_BACK_REFERENCE = "RE2 has no back-references, so that no pattern can hang: write out what may repeat"
 _NO_LOOK_AROUND = "RE2 has no look-around, so that no pattern can hang: write two, as /this/ -/that/"
 _REMEDIES = (
@@ -87,12 +91,11 @@ def checked_pattern(pattern: str, place: int) -> str:
 
 @cache
 def _options() -> Options:
-    """With half the memory that DuckDB gives the same pattern, so that it takes what is taken here."""
     import re2
 
     options = re2.Options()
     options.log_errors = False
-    options.max_mem //= 2
+    options.max_mem = _LARGEST_PATTERN
     return options
 
 
@@ -102,6 +105,8 @@ def _refusal(pattern: str, what: str, place: int) -> tuple[str, int]:
     for start, remedy in _REMEDIES:
         if part and (start.startswith(part) or part.startswith(start)) and start in pattern:
             return remedy, place + pattern.find(start)
+    if reason.startswith("pattern too large"):
+        return "this pattern is too large to be quick: let less be repeated, or repeat it less often", place
     sentence = f"this is no regular expression of RE2 ({reason}): mend it, or write the text in double quotes"
     return sentence, place + max(pattern.find(part), 0)
 

@@ -16,7 +16,10 @@ from llmwatch.query.insights.relation import Parameters
 from llmwatch.query.insights.tree import Filter, InsightsQuery
 from llmwatch.query.insights.values import Kind
 from llmwatch.query.scope import naive
+from llmwatch.store.line_store import StoreLines
 from llmwatch.store.store import Rows
+
+__all__ = ["Lines", "StoreLines", "answer"]
 
 _EXACT_BELOW = 2**53
 """Whole numbers below which a 64-bit float has their last digit."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from llmwatch import units
 from llmwatch.clean import Clean, clean, join, literal
 from llmwatch.errors import LlmwatchError, SourceError
 from llmwatch.query.insights.answer import Answer
+from llmwatch.store.cancel import Cancel
 from llmwatch.tui.history import History
 from llmwatch.tui.panes.answer import Row, Shown, copied, shown
 from llmwatch.tui.panes.query_actions import query_bindings
@@ -36,7 +36,7 @@ from llmwatch.tui.widgets.line_table import LineTable
 from llmwatch.tui.widgets.outcome import Outcome, complaint, facts, remarks
 from llmwatch.tui.widgets.text import NOTHING, Piece, content
 
-Ask = Callable[[str, Callable[[], bool]], Answer]
+Ask = Callable[[str, Cancel], Answer]
 """Blocks; raises LlmwatchError. `Feed.ask` is one."""
 
 View = Literal["both", "table", "chart"]
@@ -59,7 +59,7 @@ class _Run:
 
     text: str
     began: float
-    stop: threading.Event = field(default_factory=threading.Event)
+    stop: Cancel = field(default_factory=Cancel)
     unkept: str = ""
     """Why it is not in the history's file."""
     worker: Worker[Shown | _Failure] | None = None
@@ -95,6 +95,8 @@ class QueryPane(Container):
         self._tick: Timer | None = None
         self._past: int | None = None
         """The place in the history of what the editor shows; None is none."""
+        self._unanswered = False
+        """What was asked last has no answer; one that is shown is of a query before."""
         self._draft = ""
         """What was in the editor before the history was."""
 
@@ -113,7 +115,7 @@ class QueryPane(Container):
     def on_unmount(self) -> None:
         """Nobody waits for the answer any more."""
         if self._run is not None:
-            self._run.stop.set()
+            self._run.stop.cancel()
 
     def on_resize(self) -> None:
         """How many columns there is room for is said."""
@@ -168,7 +170,7 @@ class QueryPane(Container):
             words = literal(f"asking … {seconds}")
             hint = (literal("esc stops it"), "$foreground 55%")
             self.outcome.say([[(words, "bold $text-warning")], [hint]])
-        elif answered is not None:
+        elif answered is not None and not self._unanswered:
             placed = len(self.table.placed) if self.table.display else len(answered.columns)
             drawn = answered.remarks if self.chart.display else ()
             self.outcome.say(
@@ -185,7 +187,7 @@ class QueryPane(Container):
             return
         self._end()
         run = self._run = _Run(text, self._clock())
-        self._past = None
+        self._past, self._unanswered = None, True
         run.worker = self.run_worker(
             partial(self._work, run), thread=True, exclusive=True, group="query", exit_on_error=False
         )
@@ -200,7 +202,7 @@ class QueryPane(Container):
         except SourceError as error:
             run.unkept = str(error)
         try:
-            answer = self._ask(run.text, run.stop.is_set)
+            answer = self._ask(run.text, run.stop)
         except LlmwatchError as error:
             return _Failure(str(error), getattr(error, "offset", None))
         return shown(answer, grouping(run.text), self._clock() - run.began)
@@ -212,7 +214,7 @@ class QueryPane(Container):
             self._tick.stop()
             self._tick = None
         if run is not None:
-            run.stop.set()
+            run.stop.cancel()
             if run.worker is not None and not run.worker.is_finished:
                 run.worker.cancel()
         return run
@@ -235,7 +237,7 @@ class QueryPane(Container):
             self.notify(clean(run.unkept, 400).text, severity="warning", markup=False)
 
     def _show(self, answered: Shown) -> None:
-        self.shown = answered
+        self.shown, self._unanswered = answered, False
         self.table.empty = literal("no rows")
         self.table.set_rows(())
         self.table.set_columns(answered.columns)
@@ -253,7 +255,8 @@ class QueryPane(Container):
             leading = len(self.editor.text) - len(self.editor.text.lstrip())
             before = self.editor.text[: leading + offset]
             self.editor.move_cursor((before.count("\n"), len(before) - before.rfind("\n") - 1))
-            self.editor.focus()
+            if self.has_focus_within:
+                self.editor.focus()
 
     def action_stop(self) -> None:
         """Stop the query; when none runs, go from the editor to the rows."""

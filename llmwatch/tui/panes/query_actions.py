@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from textual.binding import Binding, BindingType
 
 from llmwatch.tui.actions import Action, Owner
 
 QUERY = "Queries"
-_OWNER = cast(Owner, "query")
+_OWNER: Owner = "query"
 _EVERYWHERE, _TYPING, _ROWS = ("query", "query-editor"), ("query-editor",), ("query",)
 
 QUERY_ACTIONS = (

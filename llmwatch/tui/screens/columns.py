@@ -12,10 +12,9 @@ from textual.binding import BindingType
 from textual.containers import Container
 from textual.screen import ModalScreen
 
-from llmwatch.clean import clean, literal
-from llmwatch.errors import UsageError
+from llmwatch.clean import Clean, clean, literal
 from llmwatch.tui.actions import bindings
-from llmwatch.tui.screens.filter_prompt import Prompt
+from llmwatch.tui.screens.prompt import Done, PromptScreen
 from llmwatch.tui.widgets.bars import KeyLines
 from llmwatch.tui.widgets.column import Cell, Column
 from llmwatch.tui.widgets.line_table import LineTable
@@ -127,14 +126,20 @@ class ColumnsScreen(ModalScreen[None]):
         if self._fields is None:
             self.notify("Calls have no fields of their own: press c in the search for lines.", markup=False)
             return
-        hint = "a key of the JSON, as in usage.prompt_tokens"
-        self.app.push_screen(Prompt("A column for a field", self._check, hint=hint), self._add)
+        if len(self._fields) >= MOST_FIELDS:
+            self.notify(f"{MOST_FIELDS} fields are enough: remove one first.", markup=False)
+            return
+        hint = literal("a key of the lines' JSON, as in usage.prompt_tokens")
+        prompt = PromptScreen(literal("A column for a field"), "", hint, lambda name, _: Done(clean(name)))
 
-    def _check(self, _name: str) -> None:
-        if len(self._fields or ()) >= MOST_FIELDS:
-            raise UsageError(f"{MOST_FIELDS} fields are enough: remove one first.")
+        def named(words: Clean | None) -> None:
+            if words is not None:
+                self._add(prompt.field.value.strip())
 
-    def _add(self, name: str | None) -> None:
-        if name and name not in (self._fields or ()):
-            self._fields = (*(self._fields or ()), name)
+        self.app.push_screen(prompt, named)
+
+    def _add(self, name: str) -> None:
+        fields = self._fields or ()
+        if name not in fields:
+            self._fields = (*fields, name)
             self._change()

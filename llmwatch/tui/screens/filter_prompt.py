@@ -1,8 +1,6 @@
-"""One line at the bottom of the screen: a filter, or a name, with what it comes to below it as it is typed."""
+"""A filter on one line at the bottom of the screen, with what it comes to below it as it is typed."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 from textual import on
 from textual.app import ComposeResult
@@ -22,25 +20,29 @@ from llmwatch.tui.looking import PAUSE_SECONDS, Look, Looking, Saw, Search
 from llmwatch.tui.widgets.text import Pieces, content
 from llmwatch.tui.widgets.typed import Typed, Words
 
+EXAMPLES = "user:alice model:kimi* status:error cost>0.5 …"
+_HINT = "a word alone is looked for in the lines; -word leaves out those that have it"
 _QUIET = "$foreground 55%"
 
 
-class Prompt(ModalScreen[str | None]):
-    """Asks for a line of text; None when the person thinks better of it. What is wrong with it keeps it open."""
+class FilterPrompt(ModalScreen[str | None]):
+    """Asks for a filter, and gives its text, or None when the person thinks better of it.
+
+    Says what is wrong with it, and where, or how many calls it keeps.
+    """
 
     BINDINGS = bindings("dialog")
     AUTO_FOCUS = "#prompt-input"
 
-    def __init__(
-        self, title: str, check: Callable[[str], object], *, hint: str = "", value: str = ""
-    ) -> None:
+    def __init__(self, title: str, filters: Filters, search: Search | None, *, value: str = "") -> None:
+        """Without a search nothing is counted."""
         super().__init__()
         self._title = title
-        self._check = check
-        """Raises UsageError, of which the person reads the sentence."""
-        self._hint = hint
-        self.typed = Typed(id="prompt-input", placeholder=hint, value=value)
+        self._filters = filters
+        self.typed = Typed(id="prompt-input", placeholder=EXAMPLES, value=value)
         self.words = Words("prompt-words")
+        self.looking = Looking(self, search or (lambda _request, _cancelled: iter(())), filters.read)
+        self._pause: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """The line, and what is said of it."""
@@ -52,8 +54,12 @@ class Prompt(ModalScreen[str | None]):
         """Say what is asked."""
         box = self.query_one(".prompt")
         box.border_title = content((literal(self._title), "bold"))
-        box.border_subtitle = content((literal("enter takes it · esc leaves"), _QUIET))
-        self.words.say([[(literal(" "), "")]])
+        box.border_subtitle = content((literal("enter takes it · esc leaves it"), _QUIET))
+        self._begin()
+
+    def on_unmount(self) -> None:
+        """Nobody looks any more."""
+        self.looking.cancel()
 
     @on(Input.Submitted)
     def _submitted(self, message: Input.Submitted) -> None:
@@ -61,26 +67,11 @@ class Prompt(ModalScreen[str | None]):
         text = self.typed.value.strip()
         try:
             if text:
-                self._check(text)
+                self._filters.read(text)
         except LlmwatchError as error:
             self.words.complain(str(error), self.typed)
         else:
             self.dismiss(text or None)
-
-
-class FilterPrompt(Prompt):
-    """Asks for a filter. Says what is wrong with it, and where, or how many calls it keeps."""
-
-    def __init__(self, title: str, filters: Filters, search: Search | None, *, value: str = "") -> None:
-        super().__init__(
-            title, filters.read, hint="user:alice model:kimi* status:error cost>0.5 …", value=value
-        )
-        self.looking = Looking(self, search or (lambda _request, _cancelled: iter(())), filters.read)
-        self._pause: Timer | None = None
-
-    def on_unmount(self) -> None:
-        """Nobody looks any more."""
-        self.looking.cancel()
 
     @on(Input.Changed)
     def _typing(self, message: Input.Changed) -> None:
@@ -94,9 +85,7 @@ class FilterPrompt(Prompt):
             self.looking.begin(Look(self.typed.value, calls=True, limit=1))
         else:
             self.looking.cancel()
-            self.words.say(
-                [[(literal("a word alone is looked for in the lines; -word leaves it out"), _QUIET)]]
-            )
+            self.words.say([[(literal(_HINT), _QUIET)]])
 
     @on(Saw)
     def _saw(self, message: Saw) -> None:

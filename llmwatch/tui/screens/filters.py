@@ -14,13 +14,14 @@ from textual.containers import Container
 from textual.screen import ModalScreen
 
 from llmwatch import units
-from llmwatch.clean import clean, literal
+from llmwatch.clean import Clean, clean, join, literal
 from llmwatch.errors import LlmwatchError
 from llmwatch.query.scope import Chip, Scope
 from llmwatch.tui.actions import bindings
 from llmwatch.tui.filters import Filters
 from llmwatch.tui.looking import Search
-from llmwatch.tui.screens.filter_prompt import FilterPrompt, Prompt
+from llmwatch.tui.screens.filter_prompt import FilterPrompt
+from llmwatch.tui.screens.prompt import Done, Objection, PromptScreen
 from llmwatch.tui.widgets.bars import KeyLines
 from llmwatch.tui.widgets.chips import Rescoped
 from llmwatch.tui.widgets.column import Cell, Column
@@ -86,8 +87,12 @@ def _saved_columns(longest: int) -> tuple[Column[SavedRow], ...]:
     )
 
 
-def _save(filters: Filters, text: str, name: str) -> None:
+def _save(filters: Filters, text: str, name: str, insisted: bool) -> Done | Objection:
+    """In a thread: it writes a file."""
+    if not insisted and name in filters.saved:
+        return Objection(literal("there is a filter of that name: enter again replaces it"), may_insist=True)
     filters.save(name, text)
+    return Done(join([literal("Saved the filter as "), clean(name)]))
 
 
 class FiltersScreen(ModalScreen[None]):
@@ -215,9 +220,14 @@ class FiltersScreen(ModalScreen[None]):
     def action_save(self) -> None:
         """Under a name."""
         if row := self._row:
-            hint = "a name: @name in a filter is this one"
+            hint = literal("a name for the filter; in another filter @name means this one")
             save = partial(_save, self._filters, row.chip.text)
-            self.app.push_screen(Prompt("Save the filter as", save, hint=hint), lambda _name: self._fill())
+            self.app.push_screen(PromptScreen(literal("Save the filter"), "", hint, save), self._kept)
+
+    def _kept(self, words: Clean | None) -> None:
+        if words is not None:
+            self._fill()
+            self.notify(words.text, markup=False)
 
     def action_use(self) -> None:
         """Add the saved one."""

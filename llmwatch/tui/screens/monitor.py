@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.containers import Container
 from textual.screen import Screen
 
-from llmwatch.clean import Clean, clean, join, literal
+from llmwatch.clean import Clean, join, literal
 from llmwatch.query.detail import DetailKind
 from llmwatch.query.scope import Scope
 from llmwatch.query.snapshot import Snapshot, SnapshotRequest
@@ -22,8 +22,9 @@ from llmwatch.tui.panes.hits import row_name
 from llmwatch.tui.panes.query import QueryPane
 from llmwatch.tui.panes.search import SearchPane
 from llmwatch.tui.panes.sources import SourcePane
+from llmwatch.tui.panes.streams import Streams
 from llmwatch.tui.panes.usage import UsagePane
-from llmwatch.tui.surroundings import ReadContext, ReadLines, Surroundings
+from llmwatch.tui.surroundings import ReadLines
 from llmwatch.tui.widgets.bars import KeyBar, TabBar
 from llmwatch.tui.widgets.chips import ChipBar
 from llmwatch.tui.widgets.header import Header
@@ -56,7 +57,7 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
     AUTO_FOCUS: ClassVar[str | None] = "#users"
 
     def __init__(
-        self, header: Header, title: Clean, search: SearchPane, query: QueryPane, surroundings: ReadLines
+        self, header: Header, title: Clean, search: SearchPane, query: QueryPane, read: ReadLines
     ) -> None:
         super().__init__()
         self.header = header
@@ -74,9 +75,7 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
             "search": self.search,
             "query": self.query_pane,
         }
-        self.surroundings = Surroundings(self, surroundings)
-        self._entering = False
-        """A hit's context is to have the screen when it is there."""
+        self.streams = Streams(self.events, search, query, read)
         self.snapshot: Snapshot | None = None
         self._paused_at: int | None = None
         self._zoomed = False
@@ -102,10 +101,7 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
                 yield self.users
                 yield self.models
             yield self.sources
-            with Container(id="streams"):
-                yield self.events
-                yield self.search
-                yield self.query_pane
+            yield self.streams
         yield self.keys
 
     # What is on screen
@@ -141,7 +137,7 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
             pane.display = name in self.names and ((beside and not single) or name == self._active)
         self.query_one("#groups").display = self.users.display or self.models.display
         asking = self.search.display or self.query_pane.display
-        self.query_one("#streams").display = self.events.display or asking
+        self.streams.display = self.events.display or asking
         self.set_class(asking and not single, "-asking")
         self.kpis.display = not (self._zoomed and self.size.height < HIGH)
         self.tabs.display = single
@@ -290,9 +286,8 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
 
     def action_hit(self, step: int) -> None:
         """To the next hit, and into its context, wherever the person is."""
-        self._entering = not self.events.display and self._active != "search"
-        if not self.search.hit(step):
-            self._entering = False
+        entering = not self.events.display and self._active != "search"
+        if not self.streams.step(step, entering=entering):
             self.notify("No hits: press / and type what to look for.", markup=False)
 
     def action_back(self) -> None:
@@ -300,9 +295,7 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         searching = "search" in self._opened
         if searching and self.search.cancel():
             return
-        looked = self.events.context is not None
-        self.surroundings.forget()
-        self.events.leave_context()
+        looked = self.streams.leave()
         if self._active in {"search", "query"}:
             self._close(self._active)
         elif looked and self.single and searching:
@@ -344,11 +337,10 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
 
     def action_copy(self) -> None:
         """The selected row's name, cleaned: a clipboard is pasted into shells."""
-        row = self.pane.selected
         if isinstance(self.pane, QueryPane):
             self.pane.action_copy()
-        elif row is not None:
-            name = row_name(row)
+        elif self.pane.selected is not None:
+            name = row_name(self.pane.selected)
             self.app.copy_to_clipboard(name.text)
             self.notify(join([literal("Copied "), name]).text, markup=False)
 
@@ -369,8 +361,7 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
     def _open(self, message: LineTable.Opened) -> None:
         """Where a hit and its context cannot stand side by side, enter goes from one to the other."""
         if self.single and message.table is self.search.table:
-            self._entering = True
-            self.surroundings.want(self.search.table.rows[self.search.table.cursor].seq)
+            self.streams.enter()
         elif (
             self.single
             and message.table is self.events
@@ -385,21 +376,8 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         if wish := drilled(row, self._dimension):
             self.post_message(wish)
 
-    @on(SearchPane.Chosen)
-    def _look_around(self, message: SearchPane.Chosen) -> None:
-        if self.events.display or self._entering:
-            self.surroundings.want(message.seq)
-
-    @on(ReadContext)
-    def _around(self, message: ReadContext) -> None:
-        """The lines around a hit are there."""
-        if not self.surroundings.took(message):
-            return
-        if not message.rows:
-            self.notify(clean(message.error or "That line is not there any more.", 400).text, markup=False)
-            return
-        if self._entering:
-            self._entering = False
+    @on(Streams.Looked)
+    def _looked(self, message: Streams.Looked) -> None:
+        if message.entered:
             self.action_pane("events")
-        self.events.show_context(message.seq, message.rows)
         self._draw_tabs()

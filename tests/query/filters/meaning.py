@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from tests.query.filters.world import Row, World
 
@@ -44,7 +45,7 @@ OF_LINES = {"kind": "kind", "level": "level", "message": "message"}
 COLUMNS = {**OF_CALLS, **OF_BOTH, **OF_LINES}
 FLAGS = ("unpriced", "unmetered", "llm")
 
-COMPARED: Mapping[str, Callable[[object, object], bool]] = {
+COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
     "<": operator.lt,

@@ -173,7 +173,7 @@ def trees(values: Values) -> st.SearchStrategy[Tree]:
 
 
 many = settings(
-    max_examples=150,
+    max_examples=200,
     derandomize=True,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],

@@ -95,6 +95,7 @@ def refused(text: str) -> tuple[str, int]:
         ("/[a/", 1, "no regular expression of RE2 (missing ])"),
         ("/a{1001}/", 2, "no regular expression of RE2"),
         ("/((a{99}){99}){99}/", 4, "no regular expression of RE2"),
+        ("/(.{1,30}){1,30}!/", 1, "too large"),
         ("/[ab", 0, "begins like a /regex/"),
         ("x @nobody", 2, "no filter is saved as 'nobody'"),
         ("@mne", 0, "is mine meant?"),

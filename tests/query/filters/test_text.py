@@ -19,7 +19,7 @@ WORDS = st.text(st.sampled_from(SPECIAL), min_size=1, max_size=6)
 ANY = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=8)
 
 many = settings(
-    max_examples=150,
+    max_examples=100,
     derandomize=True,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

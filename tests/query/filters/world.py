@@ -65,8 +65,12 @@ class World:
         if line["kind"] is None or line["request_id"] != call["request_id"]:
             return False
         time, first, last = line["time"], call["first_seen"], call["last_seen"]
-        known = isinstance(time, datetime) and isinstance(first, datetime) and isinstance(last, datetime)
-        if known and not first <= time <= last:
+        if (
+            isinstance(time, datetime)
+            and isinstance(first, datetime)
+            and isinstance(last, datetime)
+            and not first <= time <= last
+        ):
             return False
         return len(self._streams[call["request_id"]]) == 1 or line["stream"] == call["stream"]
 

@@ -42,5 +42,7 @@ def rows(text: str, *lines: object) -> tuple[tuple[Value, ...], ...]:
 
 def value(expression: str, *lines: object) -> Value:
     """Of one expression on one line, or of an aggregate on several."""
-    ((found,),) = rows(f"stats {expression} as it" if len(lines) > 1 else f"display {expression} as it", *lines or ({},))
+    ((found,),) = rows(
+        f"stats {expression} as it" if len(lines) > 1 else f"display {expression} as it", *lines or ({},)
+    )
     return found

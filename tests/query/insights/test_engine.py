@@ -52,7 +52,11 @@ def test_the_two_queries_of_the_router_count_what_is_in_its_lines() -> None:
         {**stream, "prompt_tokens": 2**53, "completion_tokens": 1},
         {**stream, "prompt_tokens": 1, "completion_tokens": 2},
         {**stream, "user_email": "b@example.com", "prompt_tokens": 7},
-        {"message": "Mantle streaming complete", "user_email": "b@example.com", "usage": {"prompt_tokens": 5}},
+        {
+            "message": "Mantle streaming complete",
+            "user_email": "b@example.com",
+            "usage": {"prompt_tokens": 5},
+        },
         {"message": "Request completed", "prompt_tokens": 1000},
     ]
     first, second, *_ = samples("insights-samples.txt")
@@ -87,8 +91,18 @@ def test_dedup_keeps_the_latest_of_each_and_all_without_a_value() -> None:
         at("10:00:04", server=None, severity="none"),
     ]
     text = "fields server, severity | sort {} | dedup server"
-    assert [row[1] for row in rows(text.format("@timestamp desc"), *lines)] == ["none", "no server", "two", "three"]
-    assert [row[1] for row in rows(text.format("@timestamp"), *lines)] == ["one", "three", "no server", "none"]
+    assert [row[1] for row in rows(text.format("@timestamp desc"), *lines)] == [
+        "none",
+        "no server",
+        "two",
+        "three",
+    ]
+    assert [row[1] for row in rows(text.format("@timestamp"), *lines)] == [
+        "one",
+        "three",
+        "no server",
+        "none",
+    ]
     assert {row[1] for row in rows("fields server, severity | dedup server", *lines)} == {
         "two", "three", "no server", "none"
     }  # fmt: skip
@@ -104,11 +118,15 @@ def test_parse_takes_a_line_apart_as_on_the_page() -> None:
         ("PUT", "John Doe", 12),
     )
     regex = r"parse @message /user=(?<user2>.*?), method:(?<method2>.*?), latency := (?<latency2>.*)/"
-    assert rows(f"{regex} | display user2, method2, latency2 | sort user2 desc", *lines)[0] == ("John Doe", "PUT", "12")
-    display = 'fields @message | parse @message "* [*] *" as loggingTime, loggingType, loggingMessage | filter loggingType'
-    assert rows(f'{display} in ["ERROR", "INFO"] | display loggingTime, loggingType = "ERROR" as isError', *lines) == (
-        ("25 May 2019 10:24:39,474", 1),
+    assert rows(f"{regex} | display user2, method2, latency2 | sort user2 desc", *lines)[0] == (
+        "John Doe",
+        "PUT",
+        "12",
     )
+    display = 'fields @message | parse @message "* [*] *" as loggingTime, loggingType, loggingMessage | filter loggingType'
+    assert rows(
+        f'{display} in ["ERROR", "INFO"] | display loggingTime, loggingType = "ERROR" as isError', *lines
+    ) == (("25 May 2019 10:24:39,474", 1),)
 
 
 def test_a_line_that_does_not_match_stays_and_an_empty_part_is_a_value() -> None:
@@ -142,7 +160,10 @@ def test_a_period_has_so_many_of_its_unit_at_most(period: str, time: str) -> Non
 
 def test_several_stats_see_the_columns_of_the_one_before() -> None:
     lines = [{"u": "a", "v": 1}, {"u": "a", "v": 3}, {"u": "b", "v": 5}]
-    found = ask("stats sum(v) as s, count(*) as n, s / n as mean by u | stats max(s), sum(mean) as m, count(v)", *lines)
+    found = ask(
+        "stats sum(v) as s, count(*) as n, s / n as mean by u | stats max(s), sum(mean) as m, count(v)",
+        *lines,
+    )
     assert found.rows == ((5, 7, 0),)
     assert found.columns == ("max(s)", "m", "count(v)")
     assert (found.matched, len(found.remarks)) == (3, 1)
@@ -160,7 +181,9 @@ def test_unnest_makes_a_row_an_item_and_copies_the_rest() -> None:
 def test_aliases_are_for_later_items_and_commands() -> None:
     report = "REPORT RequestId: 8f5\tDuration: 102.25 ms\tBilled Duration: 103 ms\tMemory Size: {} MB\tMax Memory Used: 70 MB\t"
     text = samples("insights-samples.txt")[6]
-    assert rows(text, report.format(128), report.format(256), "START RequestId: 8f5", {}) == ((256, 70, 70, 70, 186),)
+    assert rows(text, report.format(128), report.format(256), "START RequestId: 8f5", {}) == (
+        (256, 70, 70, 70, 186),
+    )
     assert rows("stats max(@duration), max(@billedDuration) by @type, @requestId", report.format(128)) == (
         ("REPORT", "8f5", 102.25, 103),
     )
@@ -178,20 +201,52 @@ def test_fields_are_found_wherever_their_path_leads() -> None:
         "json": '{"b": 1}',
         "x y": "space",
     }
-    names = ["a.b", "a.c.d", "a.list.1.x", "a.list[0].x", "a.1", "a.x", "a.y.z", "@@type", "json.b", "`x y`", "`a.b`", "A.b"]
+    names = [
+        "a.b",
+        "a.c.d",
+        "a.list.1.x",
+        "a.list[0].x",
+        "a.1",
+        "a.x",
+        "a.y.z",
+        "@@type",
+        "json.b",
+        "`x y`",
+        "`a.b`",
+        "A.b",
+    ]
     found = rows(f"display {', '.join(f'{name} as n{number}' for number, name in enumerate(names))}", content)
     assert found == ((1, 2, 5, "first", "one", "flat", "deep", "own", None, "space", 1, None),)
 
 
 def test_values_come_out_as_they_are() -> None:
-    content = {"n": 2**70, "f": 1.5, "z": 0, "s": "12", "t": True, "u": False, "o": None, "m": {"a": [1]}, "l": [], "é": "✓"}
+    content = {
+        "n": 2**70,
+        "f": 1.5,
+        "z": 0,
+        "s": "12",
+        "t": True,
+        "u": False,
+        "o": None,
+        "m": {"a": [1]},
+        "l": [],
+        "é": "✓",
+    }
     found = ask("display n, f, z, s, t, u, o, m, l, é, missing", content)
     assert found.rows == ((2**70, 1.5, 0, "12", 1, 0, None, '{"a":[1]}', "[]", "✓", None),)
     assert [type(cell) for cell in found.rows[0]][:4] == [int, float, int, str]
 
 
 def test_what_is_no_json_is_a_line_without_fields() -> None:
-    lines = ["Traceback (most recent call last):", "  File x", '{"a": 1', "[1]", '"text"', "5", '{"a": "\\ud800"}']
+    lines = [
+        "Traceback (most recent call last):",
+        "  File x",
+        '{"a": 1',
+        "[1]",
+        '"text"',
+        "5",
+        '{"a": "\\ud800"}',
+    ]
     assert rows("stats count(*), count(a), count(@message)", *lines) == ((7, 0, 7),)
 
 
@@ -227,7 +282,10 @@ def test_the_time_is_what_the_line_tells(written: object, time: str | None) -> N
 
 def test_the_fields_of_a_line_itself() -> None:
     text = "display @message, @logStream, @log, @ptr, @ingestionTime, @entity"
-    assert rows(text, "x", "y") == (("y", "log", "log", "log:2", None, None), ("x", "log", "log", "log:1", None, None))
+    assert rows(text, "x", "y") == (
+        ("y", "log", "log", "log:2", None, None),
+        ("x", "log", "log", "log:1", None, None),
+    )
 
 
 def test_fields_add_up_and_the_last_display_counts() -> None:
@@ -279,7 +337,9 @@ def test_maps_and_lists_equal_nothing() -> None:
 def test_numbers_keep_all_their_digits() -> None:
     large = 2**63 + 1
     lines = [{"v": large}, {"v": str(large)}, {"v": 1}]
-    assert rows("stats sum(v), max(v), min(v), avg(v)", *lines) == ((2 * large + 1, large, 1, pytest.approx(2**64 / 3)),)
+    assert rows("stats sum(v), max(v), min(v), avg(v)", *lines) == (
+        (2 * large + 1, large, 1, pytest.approx(2**64 / 3)),
+    )
     assert rows("stats sum(v), max(v)", {"v": 0.1}, {"v": 2}, {"v": "1e-1"}, {"v": "x"}) == ((2.2, 2),)
     assert rows("stats sum(v), sum(v + 0), sum(missing)", {"v": 2}, {"v": 1e30}) == ((1e30, 1e30, None),)
 
@@ -293,7 +353,16 @@ def test_arithmetic() -> None:
 
 
 def test_groups_are_of_what_reads_alike() -> None:
-    lines = [{"v": 5}, {"v": "5"}, {"v": "\u00e9"}, '{"v": "\\u00e9"}', {"v": True}, {"v": 1}, {"v": None}, {}]
+    lines = [
+        {"v": 5},
+        {"v": "5"},
+        {"v": "\u00e9"},
+        '{"v": "\\u00e9"}',
+        {"v": True},
+        {"v": 1},
+        {"v": None},
+        {},
+    ]
     assert rows("stats count(*) as n by v", *lines) == ((None, 2), ("é", 2), (1, 2), ("5", 2))
 
 
@@ -307,7 +376,21 @@ def test_aggregates() -> None:
         " sortsFirst(s), sortsLast(s), max(@timestamp), min(s)"
     )
     assert rows(text, *lines) == (
-        (6, 5, 2, 3, 3, 4.6, pytest.approx(2.5**0.5), "s9", "s5", "s5", "s9", "2026-02-27 10:00:09.000", None),
+        (
+            6,
+            5,
+            2,
+            3,
+            3,
+            4.6,
+            pytest.approx(2.5**0.5),
+            "s9",
+            "s5",
+            "s5",
+            "s9",
+            "2026-02-27 10:00:09.000",
+            None,
+        ),
     )
 
 
@@ -318,9 +401,9 @@ def test_an_aggregate_over_nothing() -> None:
 
 
 def test_a_time_stays_a_time() -> None:
-    assert rows("stats max(@timestamp) as @t by @logStream | display dateceil(@t, 5m), @t > 0", at("10:07:31")) == (
-        ("2026-02-27 10:10:00.000", 1),
-    )
+    assert rows(
+        "stats max(@timestamp) as @t by @logStream | display dateceil(@t, 5m), @t > 0", at("10:07:31")
+    ) == (("2026-02-27 10:10:00.000", 1),)
     with pytest.raises(QueryError, match="latest"):
         ask("stats max(v) as m by u | stats latest(m)", {})
     with pytest.raises(QueryError, match="bin"):
@@ -396,7 +479,9 @@ def test_an_empty_log_is_an_answer() -> None:
         assert answer(store, read_query("stats count(*)"), now=NOW).rows == ((0,),)
 
 
-@pytest.mark.parametrize("expression", ["-" * 99 + "1", "(" * 90 + "v" + ")" * 90, "abs(" * 95 + "v" + ")" * 95])
+@pytest.mark.parametrize(
+    "expression", ["-" * 99 + "1", "(" * 90 + "v" + ")" * 90, "abs(" * 95 + "v" + ")" * 95]
+)
 def test_what_parses_runs_however_deep(expression: str) -> None:
     ask(f"fields {expression} as x | filter x = 1", {"v": 1})
 

@@ -63,7 +63,7 @@ CASES: dict[str, Value] = {
     'parseDate("27/02/2026 16:47", "dd/MM/yyyy HH:mm")': "2026-02-27 16:47:00.000",
     'parseDate("2026-02-27 16:47", "%Y-%m-%d %H:%M", "Europe/Berlin")': "2026-02-27 15:47:00.000",
     'parseDate("yesterday", "yyyy")': None,
-    'formatDate(@timestamp, "yyyy-MM-dd\'T\'HH:mm:ss.SSS")': "2026-02-27T16:47:12.345",
+    "formatDate(@timestamp, \"yyyy-MM-dd'T'HH:mm:ss.SSS\")": "2026-02-27T16:47:12.345",
     'strftime(ms, "%H:%M", "Asia/Kolkata")': "22:17",
     "ispresent(e)": 1,
     "ispresent(missing)": 0,
@@ -159,9 +159,9 @@ def test_every_function_has_a_case() -> None:
 
 def test_parsed_json_is_taken_apart() -> None:
     text = 'fields jsonParse(j) as x, x.users[1].action as second | filter x.ok = 1 and second = "PutData"'
-    assert rows(f"{text} | display second, x.users.0.action, x.users[7].action, x.`ok`, second.more", LINE) == (
-        ("PutData", "GetData", None, 1, None),
-    )
+    assert rows(
+        f"{text} | display second, x.users.0.action, x.users[7].action, x.`ok`, second.more", LINE
+    ) == (("PutData", "GetData", None, 1, None),)
 
 
 def test_the_query_knows_its_interval() -> None:
@@ -196,13 +196,42 @@ def test_what_cannot_be_meant_is_refused_with_its_place(text: str, place: int, s
 
 def test_addresses_are_those_of_python() -> None:
     random = Random(7)
-    texts = ["", "::", "::1", "1::", "1:2:3:4:5:6:7::", "::ffff:1.2.3.4", "1:2:3:4:5:6:7:8:9", "1::2::3", "1:2", "12345::"]
-    texts += ["1.2.3", "01.2.3.4", "256.1.1.1", "1.2.3.4 ", "fe80::1%eth0", ":::", "1:::2", "::1.2.3", "1.2.3.4::", "g::"]
+    texts = [
+        "",
+        "::",
+        "::1",
+        "1::",
+        "1:2:3:4:5:6:7::",
+        "::ffff:1.2.3.4",
+        "1:2:3:4:5:6:7:8:9",
+        "1::2::3",
+        "1:2",
+        "12345::",
+    ]
+    texts += [
+        "1.2.3",
+        "01.2.3.4",
+        "256.1.1.1",
+        "1.2.3.4 ",
+        "fe80::1%eth0",
+        ":::",
+        "1:::2",
+        "::1.2.3",
+        "1.2.3.4::",
+        "g::",
+    ]
     for _ in range(60):
         address = ipaddress.IPv6Address(random.getrandbits(128) & random.getrandbits(128))
-        texts += [address.compressed, address.exploded.upper(), str(ipaddress.IPv4Address(random.getrandbits(32)))]
+        texts += [
+            address.compressed,
+            address.exploded.upper(),
+            str(ipaddress.IPv4Address(random.getrandbits(32))),
+        ]
         texts.append("".join(random.choice(":::01af.") for _ in range(random.randint(1, 12))))
-    found = rows("fields a, isValidIp(a), isValidIpv4(a), ipv4ToNumber(a) | limit any 1000", *({"a": text} for text in texts))
+    found = rows(
+        "fields a, isValidIp(a), isValidIpv4(a), ipv4ToNumber(a) | limit any 1000",
+        *({"a": text} for text in texts),
+    )
     assert len(found) == len(texts)
     for text, *answer in found:
         try:
