@@ -50,7 +50,7 @@ def run(settings: Settings) -> Iterator[Figure]:
         with log.open("rb") as lines:
             written = sum(1 for _ in lines)
     yield _sustained(found["lines"], written)
-    yield _responsive(pressed, found["drawn"])
+    yield responsive("following", pressed, found["drawn"])
 
 
 def _press(terminal: Terminal, writer: subprocess.Popen[bytes]) -> list[float]:
@@ -74,8 +74,9 @@ def _sustained(progress: Sequence[tuple[float, int]], written: int) -> Figure:
     return Figure("following, into the store", came / (ended - began), _RATE, "lines/s", True, detail)
 
 
-def _responsive(pressed: Sequence[float], drawn: Sequence[float]) -> Figure:
+def responsive(name: str, pressed: Sequence[float], drawn: Sequence[float]) -> Figure:
+    """How long keys waited for the first picture after them."""
     waits = sorted(1000 * (end - begin) for begin, end in zip(pressed, drawn, strict=False))
     late = quantiles(waits, n=100)[98]
     detail = f"{len(waits)} of {len(pressed)} keys, median {median(waits):.0f} ms, worst {waits[-1]:.0f} ms"
-    return Figure("following, key to picture, p99", late, 50, "ms", detail=detail)
+    return Figure(f"{name}, key to picture, p99", late, 50, "ms", detail=detail)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import following, idle, large, queries, scanning, searching, startup, top
+from benchmarks import following, idle, large, queries, scanning, searching, startup, top, typed
 from benchmarks.cloudwatch import backfill, day, emulated, faults, naive, quiet
 from benchmarks.figure import Benchmark
 
@@ -20,5 +20,6 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     Benchmark("backfill", "the past of a log group, at the pace of the budget", backfill.run),
     Benchmark("moto", "CloudWatch through boto3, from an emulator on this machine", emulated.run),
     Benchmark("scan", "a search of 3 GB that are not loaded, beside grep and jq", scanning.run, large=True),
+    Benchmark("typing", "keys in the search box, with ten million lines", typed.run, large=True),
     Benchmark("large", "ten times the lines in the same memory", large.run, large=True),
 )

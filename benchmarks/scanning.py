@@ -21,7 +21,8 @@ def run(settings: Settings) -> Iterator[Figure]:
     path = history(settings.cache, 10 * MILLION)
     size = path.stat().st_size
     filter_text, pattern, keep = _QUESTIONS["throttled"]
-    commands = {"search": (*LLMWATCH, "search", filter_text, "--format", "jsonl", str(path))}
+    words = (filter_text, "--format", "jsonl", str(path))
+    commands: dict[str, tuple[str, ...]] = {"search": (*LLMWATCH, "search", *words)}
     has_jq = shutil.which("jq") is not None
     if has_jq:
         script = 'grep -E -- "$1" "$2" | jq -c "$3"'

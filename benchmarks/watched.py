@@ -17,6 +17,7 @@ from typing import ClassVar
 
 from textual.dom import DOMNode
 from textual.types import CSSPathType
+from textual.widgets import Input
 
 from benchmarks.traffic import START
 from llmwatch.query.monitor import Monitor
@@ -24,6 +25,9 @@ from llmwatch.query.snapshot import Snapshot
 from llmwatch.sources.open import open_paths
 from llmwatch.store.store import Store, StoreSettings
 from llmwatch.tui.app import MonitorApp
+
+_LARGE_BYTES = 512 << 20
+"""What `llmwatch tail` does not keep in memory."""
 
 
 class WatchedApp(MonitorApp):
@@ -48,6 +52,17 @@ class WatchedApp(MonitorApp):
         self._undrawn += 1
         return done
 
+    def on_mount(self) -> None:
+        """A character typed into a box is no action; it waits to be drawn as well."""
+        super().on_mount()
+        insert = Input.insert_text_at_cursor
+
+        def watched(box: Input, text: str) -> None:
+            insert(box, text)
+            self._undrawn += 1
+
+        Input.insert_text_at_cursor = watched  # type: ignore[assignment,method-assign]
+
     def _display(self, screen: object, renderable: object | None) -> None:
         """Textual's one way to the terminal: it returns when the bytes are handed over."""
         super()._display(screen, renderable)  # type: ignore[arg-type]
@@ -68,7 +83,8 @@ def main(path: str, result: Path) -> None:
         """The time of the log, whose first line is written now."""
         return START.replace(tzinfo=UTC) + timedelta(seconds=time.monotonic() - began)
 
-    store = Store(StoreSettings(keep_raw=True))
+    large = Path(path).stat().st_size > _LARGE_BYTES
+    store = Store(StoreSettings(keep_raw=True, on_disk=large))
     monitor = Monitor(open_paths([path], follow=True), store, title="flood", clock=clock)
     app = WatchedApp(monitor)
     try:

@@ -285,9 +285,9 @@ class StoreLines:
         "("
         + _complete(
             "SELECT * FROM (SELECT r.line AS message, l.time AS known, NULL::TIMESTAMP AS ingestion, s.source, "
-            f"t.stream, s.first_line + (r.seq - s.first_seq) AS line FROM {RAW_LINES} r JOIN lines l ON l.rowid = r.seq "
-            "JOIN slices s USING (slice_id) JOIN streams t ON t.stream_id = l.stream_id "
-            "WHERE r.line <> 'null' OR r.seq IN (SELECT seq FROM rejected_lines))"
+            f"t.stream, s.first_line + (r.seq - s.first_seq) AS line FROM {RAW_LINES} r "
+            "JOIN lines l ON l.rowid = r.seq JOIN slices s USING (slice_id) "
+            "JOIN streams t ON t.stream_id = l.stream_id WHERE r.line <> 'null' OR r.seq IN (SELECT seq FROM rejected_lines))"
         )
         + ")"
     )

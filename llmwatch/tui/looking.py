@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from textual.message import Message
 
 from llmwatch.errors import LlmwatchError
 from llmwatch.query.found import Found, SearchRequest
+from llmwatch.store.cancel import Cancel
 
 if TYPE_CHECKING:
     from llmwatch.query.filters.filter import Filter
@@ -23,7 +23,7 @@ PAUSE_SECONDS = 0.08
 APART_SECONDS = 0.1
 """Between two messages of how far a search is."""
 
-Search = Callable[[SearchRequest, Callable[[], bool]], Iterator[Found]]
+Search = Callable[[SearchRequest, Cancel], Iterator[Found]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +81,17 @@ class Looking:
         self._node = node
         self._search = search
         self._read = read
-        self._cancelled = threading.Event()
+        self._cancel = Cancel()
         self.number = 0
         """Of the search that was begun last."""
 
     def begin(self, look: Look, *, quiet: bool = False) -> None:
         """Look for this, and for nothing else any more; when `quiet`, only its end is told."""
         self.cancel()
-        self._cancelled = threading.Event()
+        self._cancel = Cancel()
         self.number += 1
         self._node.run_worker(
-            partial(self._run, look, self.number, self._cancelled, quiet),
+            partial(self._run, look, self.number, self._cancel, quiet),
             thread=True,
             exit_on_error=False,
             group="looking",
@@ -99,22 +99,22 @@ class Looking:
 
     def cancel(self) -> None:
         """End what runs. Nothing of it is told any more."""
-        self._cancelled.set()
+        self._cancel.cancel()
         self.number += 1
 
-    def _run(self, look: Look, number: int, cancelled: threading.Event, quiet: bool) -> None:
+    def _run(self, look: Look, number: int, cancel: Cancel, quiet: bool) -> None:
         """In a thread of its own."""
         began, told = time.monotonic(), float("-inf")
 
         def tell(seen: Seen) -> None:
-            if not cancelled.is_set():
+            if not cancel():
                 self._node.post_message(Saw(self, number, seen))
 
         wanted = None
         try:
             wanted = self._read(look.text) if look.text.strip() else None
             request = SearchRequest(wanted, look.calls, look.limit, () if look.calls else look.fields)
-            for found in self._search(request, cancelled.is_set):
+            for found in self._search(request, cancel):
                 now = time.monotonic()
                 if found.done or (not quiet and now - told >= APART_SECONDS):
                     told = now

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llmwatch.errors import SourceError
+from llmwatch.errors import SourceError, StoreError
 from llmwatch.store import line_store
 from llmwatch.store.line_store import LineStore, StoreLines
 from llmwatch.store.slice import Slice, WholeFile
@@ -237,20 +237,15 @@ def test_slices_that_come_later_are_in_later_answers() -> None:
         "SET enable_external_access = true",
         "SET lock_configuration = false",
         "INSTALL httpfs",
-        "SELECT * FROM glob('{folder}/*')",
     ],
 )
 def test_nothing_else_can_be_read_or_written(sql: str, tmp_path: Path) -> None:
     other = tmp_path / "other.jsonl"
     other.write_bytes(b"secret\n")
     with opened(files=[settled(tmp_path / "a.jsonl", b"x\n")]) as store:
-        with pytest.raises(Exception, match=r"(?i)permission|disabled|locked|cannot") as refused:
-            rows = store.query(sql.format(folder=tmp_path, other=other)).rows
-            assert rows == [], rows
-        assert not isinstance(refused.value, AssertionError)
-    assert [path.name for path in tmp_path.iterdir()] == ["other.jsonl", "a.jsonl"] or len(
-        list(tmp_path.iterdir())
-    ) == 2
+        with pytest.raises((duckdb.Error, StoreError), match="(?i)permission|disabled|locked|cannot"):
+            store.query(sql.format(folder=tmp_path, other=other))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "other.jsonl"]
 
 
 def test_a_query_is_ended_from_another_thread() -> None:

@@ -26,6 +26,7 @@ from llmwatch.query.snapshot import (
     Usage,
 )
 from llmwatch.sources.source import Feed, SourceState
+from llmwatch.store.cancel import Cancel
 from llmwatch.tui.filters import ConfiguredFilters
 
 START = datetime(2026, 2, 27, 16, 47, 11, tzinfo=UTC)
@@ -421,7 +422,7 @@ class FakeFeed:
             self.requests.append(replace(self.requests[-1], after_seq=-1))
         self.tick()
 
-    def search(self, request: SearchRequest, cancelled: Callable[[], bool]) -> Iterator[Found]:
+    def search(self, request: SearchRequest, cancel: Cancel) -> Iterator[Found]:
         self.searches.append(request)
         text = request.filter.text if request.filter else ""
         hits = [row for row in reversed(self.events) if says(text, row)]
@@ -431,7 +432,7 @@ class FakeFeed:
         if self.slow is not None:
             yield self._found(request, hits[: len(hits) // 2], total, examined=total * 43 // 100)
             while not self.slow.wait(0.01):
-                if cancelled():
+                if cancel():
                     self.cancelled.append(request)
                     return
         yield self._found(request, hits, total, examined=total)
@@ -457,7 +458,7 @@ class FakeFeed:
         self.contexts.append(seq)
         return tuple(row for row in self.events if seq - before <= row.seq <= seq + after)
 
-    def ask(self, text: str, cancelled: Callable[[], bool]) -> Answer:
+    def ask(self, text: str, cancel: Cancel) -> Answer:
         self.queries.append(text)
         return self.answered
 

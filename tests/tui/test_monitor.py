@@ -340,14 +340,12 @@ async def test_a_query_is_asked_in_a_pane_of_its_own(start: Start, size: tuple[i
         assert stage.feed.queries == ["stats"]
         assert "41207" in stage.text().replace(",", "")
         assert "6 Query" in stage.text()
-        assert not stage.app.monitor.events.display
-        await stage.press("escape")
-        assert stage.app.monitor._active == "query"
-        await stage.press("3")
-        assert stage.app.monitor.events.display
-        assert not stage.app.monitor.query_pane.display
+        assert "Request started" not in stage.text()
+        await stage.press("escape", "3")
+        assert "Request started" in stage.text()
+        assert "41207" not in stage.text().replace(",", "")
         await stage.press("6", "escape")
-        assert stage.app.monitor._active == "users"
+        assert stage.app.monitor.users.has_focus
         assert "6 Query" not in stage.text()
 
 

@@ -41,7 +41,7 @@ class FilterPrompt(ModalScreen[str | None]):
         self._filters = filters
         self.typed = Typed(id="prompt-input", placeholder=EXAMPLES, value=value)
         self.words = Words("prompt-words")
-        self.looking = Looking(self, search or (lambda _request, _cancelled: iter(())), filters.read)
+        self.looking = Looking(self, search or (lambda _request, _cancel: iter(())), filters.read)
         self._pause: Timer | None = None
 
     def compose(self) -> ComposeResult:

@@ -130,7 +130,7 @@ records = st.lists(
         "stats count(*) as n, count(v) as c, sum(v) as s, min(v) as a, max(v) as z, pct(v, 50) as p by g",
         "stats sortsFirst(v) as f, sortsLast(v) as l by w",
         "filter ispresent(v) and ispresent(w) | filter v < w or v = w | stats count(*) as n by v, w",
-        "fields coalesce(v, w, 1) as x | stats sum(x) as s by x | filter ispresent(s) and s > 3 | stats count(*) as n, max(s) as m",
+        "fields coalesce(v, w, 1) as x | stats sum(x) as s by x | filter ispresent(s) and s > 3 | stats max(s) as m",
         "fields if(ispresent(v), 1, 0) as x, coalesce(w, 0) as y | stats sum(x) as a, max(x + y) as b by g",
         r"parse g /(?<lettr>[a-z]+)(?<digts>[0-9]*)/ | stats count(*) as n by lettr, digts",
     ],

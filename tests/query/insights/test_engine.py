@@ -69,7 +69,8 @@ def test_the_two_queries_of_the_router_count_what_is_in_its_lines() -> None:
 
 # Golden tables of the documentation
 
-SORTED = "!: # *%04 0# 5A 111A 2345_ @ @_ A A9876fghj a12345hfh 0 01 1 2 3".split()
+NOT_NUMBERS = ["!:", "#", "*%04", "0#", "5A", "111A", "2345_", "@", "@_", "A", "A9876fghj", "a12345hfh"]
+SORTED = [*NOT_NUMBERS, "0", "01", "1", "2", "3"]
 """The example of the page on `sort`."""
 
 
@@ -123,9 +124,10 @@ def test_parse_takes_a_line_apart_as_on_the_page() -> None:
         "PUT",
         "12",
     )
-    display = 'fields @message | parse @message "* [*] *" as loggingTime, loggingType, loggingMessage | filter loggingType'
+    parsed = 'fields @message | parse @message "* [*] *" as loggingTime, loggingType, loggingMessage'
     assert rows(
-        f'{display} in ["ERROR", "INFO"] | display loggingTime, loggingType = "ERROR" as isError', *lines
+        f'{parsed} | filter loggingType in ["ERROR", "INFO"] | display loggingTime, loggingType = "ERROR" as isError',
+        *lines,
     ) == (("25 May 2019 10:24:39,474", 1),)
 
 
@@ -179,7 +181,10 @@ def test_unnest_makes_a_row_an_item_and_copies_the_rest() -> None:
 
 
 def test_aliases_are_for_later_items_and_commands() -> None:
-    report = "REPORT RequestId: 8f5\tDuration: 102.25 ms\tBilled Duration: 103 ms\tMemory Size: {} MB\tMax Memory Used: 70 MB\t"
+    report = (
+        "REPORT RequestId: 8f5\tDuration: 102.25 ms\tBilled Duration: 103 ms\t"
+        "Memory Size: {} MB\tMax Memory Used: 70 MB\t"
+    )
     text = samples("insights-samples.txt")[6]
     assert rows(text, report.format(128), report.format(256), "START RequestId: 8f5", {}) == (
         (256, 70, 70, 70, 186),
@@ -300,7 +305,7 @@ def test_fields_add_up_and_the_last_display_counts() -> None:
 @pytest.mark.parametrize(
     ("condition", "matching"),
     [
-        ("v > 9.5", ["10", 100, "b", "-"][:2] + ["b"]),
+        ("v > 9.5", ["10", 100, "b"]),
         ('v = "10.0"', ["10"]),
         ("v = 10", ["10"]),
         ('v < "a"', [9, "10", 100, "-"]),
@@ -337,8 +342,8 @@ def test_maps_and_lists_equal_nothing() -> None:
 def test_numbers_keep_all_their_digits() -> None:
     large = 2**63 + 1
     lines = [{"v": large}, {"v": str(large)}, {"v": 1}]
-    assert rows("stats sum(v), max(v), min(v), avg(v)", *lines) == (
-        (2 * large + 1, large, 1, pytest.approx(2**64 / 3)),
+    assert rows("stats sum(v), max(v), min(v), round(avg(v) / 2 ^ 40) as a", *lines) == (
+        (2 * large + 1, large, 1, round(2**24 / 3)),
     )
     assert rows("stats sum(v), max(v)", {"v": 0.1}, {"v": 2}, {"v": "1e-1"}, {"v": "x"}) == ((2.2, 2),)
     assert rows("stats sum(v), sum(v + 0), sum(missing)", {"v": 2}, {"v": 1e30}) == ((1e30, 1e30, None),)
@@ -372,8 +377,8 @@ def test_groups_are_of_what_reads_alike() -> None:
 def test_aggregates() -> None:
     lines = [at(f"10:00:0{n}", v=n, s=f"s{10 - n}", t="x") for n in range(1, 6)] + [at("10:00:09", t=3)]
     text = (
-        "stats count(*), count(v), count_distinct(t), avg(v), pct(v, 50), pct(v, 90), stddev(v), earliest(s), latest(s),"
-        " sortsFirst(s), sortsLast(s), max(@timestamp), min(s)"
+        "stats count(*), count(v), count_distinct(t), avg(v), pct(v, 50), pct(v, 90), round(stddev(v) * 1000) as d, "
+        "earliest(s), latest(s), sortsFirst(s), sortsLast(s), max(@timestamp), min(s)"
     )
     assert rows(text, *lines) == (
         (
@@ -383,7 +388,7 @@ def test_aggregates() -> None:
             3,
             3,
             4.6,
-            pytest.approx(2.5**0.5),
+            1581,
             "s9",
             "s5",
             "s5",
@@ -458,7 +463,8 @@ def test_rows_of_a_bin_can_be_drawn() -> None:
 def test_lines_of_another_time_are_not_read_and_those_without_one_are_told() -> None:
     lines = [at(f"10:00:0{n}", v=n) for n in range(5)] + [{"v": 9}, "no time either"]
     since, until = (datetime(2026, 2, 27, 10, 0, second, tzinfo=UTC) for second in (1, 3))
-    text = "stats count(*) as n, sum(v) as s, max(queryStartTime()) as a, max(queryEndTime()) as b, max(queryTimeRange()) as r"
+    interval = "max(queryStartTime()) as a, max(queryEndTime()) as b, max(queryTimeRange()) as r"
+    text = f"stats count(*) as n, sum(v) as s, {interval}"
     with stored(lines) as store:
         query = read_query(text)
         found = answer(store, query, now=NOW, since=since, until=until)

@@ -84,7 +84,10 @@ def query_with(field: str, alias: str, text: str) -> InsightsQuery:
         Filter(Like(named, literal, False, 0), 0),
         Filter(Call("strcontains", (this, literal), 0), 0),
         Stats(
-            (Named(Call("count", (), 0), text, text, 0), Named(Call("sortsFirst", (this,), 0), None, f"{field} first", 0)),
+            (
+                Named(Call("count", (), 0), text, text, 0),
+                Named(Call("sortsFirst", (this,), 0), None, f"{field} first", 0),
+            ),
             (Named(named, alias, alias, 0), Named(Field((f"{alias}2",), 0), None, f"{alias}2", 0)),
             0,
         ),
