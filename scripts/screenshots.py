@@ -43,6 +43,7 @@ SCREENSHOTS = (
     Screenshot("who-uses-kimi", (160, 45), ("2", "enter")),
     Screenshot("one-call", (160, 45), ("3", "up", "enter")),
     Screenshot("sources", (160, 45), ("o",), groups=True),
+    Screenshot("search", (160, 45), ("2", "plus", "slash", *"status:error", "enter", "down")),
     Screenshot("help", (120, 40), ("question_mark",)),
 )
 

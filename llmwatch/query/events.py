@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
+from llmwatch.query.filters.compiled import within
 from llmwatch.query.scope import EVERYTHING, Scope, aware
 from llmwatch.query.snapshot import EventRow
 from llmwatch.store.store import Store
 
 _AT_ONCE = 20_000
+_FILTERED_AT_ONCE = 200_000
+"""What a filter asks of calls is asked of all of them for each part."""
 _FIRST_PART = 50_000
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
@@ -60,7 +63,7 @@ def events_between(
     for start, end in _backwards(first_seq, end_seq):
         rows += select_events(
             store,
-            f"l.rowid >= ? AND l.rowid < ? AND {condition}",
+            f"l.rowid >= ? AND l.rowid < ? AND {within(condition, start, end)}",
             [start, end, *parameters],
             order="l.rowid DESC",
             limit=limit - len(rows),
@@ -94,8 +97,9 @@ def iterate_events(
     store: Store, first_seq: int, end_seq: int, scope: Scope = EVERYTHING, now: datetime | None = None
 ) -> Iterator[EventRow]:
     """The events in scope from `first_seq` up to but not including `end_seq`, in order, a part of them in memory."""
-    for start in range(first_seq, end_seq, _AT_ONCE):
-        yield from events_between(store, start, min(start + _AT_ONCE, end_seq), _AT_ONCE, scope, now=now)
+    size = _FILTERED_AT_ONCE if scope.filters else _AT_ONCE
+    for start in range(first_seq, end_seq, size):
+        yield from events_between(store, start, min(start + size, end_seq), size, scope, now=now)
 
 
 def select_events(

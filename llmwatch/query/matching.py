@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from llmwatch.query.events import select_events
-from llmwatch.query.filters.compiled import LINES_OF_CALLS
+from llmwatch.query.filters.compiled import within
 from llmwatch.query.filters.filter import Condition
 from llmwatch.query.scope import Scope
 from llmwatch.query.snapshot import EventRow
@@ -122,29 +122,27 @@ class Matching:
         return int(str(rows[0][0]))
 
 
-def within(sql: str, first_seq: int, end_seq: int) -> str:
-    """A condition of ours on lines, which looks for these in these alone: DuckDB does not see that it may."""
-    bounds = "WHERE {seq} >= {first} AND {seq} < {end}"
-    texts = bounds.format(seq="seq", first=int(first_seq), end=int(end_seq))
-    lines = bounds.format(seq="rowid", first=int(first_seq), end=int(end_seq))
-    return sql.replace(RAW_LINES, f"(SELECT seq, line FROM {RAW_LINES} {texts})").replace(
-        LINES_OF_CALLS, f"(SELECT rowid, request_id, kind, time, stream_id FROM lines {lines}) m"
-    )
-
-
 class Steps:
-    """Parts of a range of lines, the first of them small and then such as take `_PART_SECONDS` to search."""
+    """Parts of a range of lines: the first is small, later ones such as are searched in `_PART_SECONDS`.
+
+    Some conditions cost as much again for every part, however small, since they look at all calls. Parts grow then
+    until that is half of what they take.
+    """
 
     def __init__(self, end_seq: int, clock: Callable[[], float] = time.perf_counter) -> None:
         self._end_seq = end_seq
         self._clock = clock
-        self._groups = 1.0
+        self._groups = 1
+        self._each: float | None = None
+        """Seconds for a group more, as far as two parts of different sizes have shown it."""
+        self._before: tuple[float, float] | None = None
+        """The groups of the part before, and the seconds it took."""
 
     def backwards(self) -> Iterator[tuple[int, int]]:
         """The last part first."""
         end = self._end_seq
         while end > 0:
-            start = max(0, _aligned(end - 1) - (int(self._groups) - 1) * _ROW_GROUP)
+            start = max(0, _aligned(end - 1) - (self._groups - 1) * _ROW_GROUP)
             yield from self._timed(start, end)
             end = start
 
@@ -152,17 +150,30 @@ class Steps:
         """The first part first."""
         start = 0
         while start < self._end_seq:
-            end = min(self._end_seq, start + int(self._groups) * _ROW_GROUP)
+            end = min(self._end_seq, start + self._groups * _ROW_GROUP)
             yield from self._timed(start, end)
             start = end
 
     def _timed(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         began = self._clock()
         yield start, end
-        took = max(self._clock() - began, 1e-6)
-        groups = (end - start) / _ROW_GROUP
-        grown = min(groups * _PART_SECONDS / took, self._groups * _GROWTH)
-        self._groups = min(max(1.0, grown), _MOST_GROUPS)
+        self._learn((end - start) / _ROW_GROUP, max(self._clock() - began, 1e-6))
+
+    def _learn(self, groups: float, took: float) -> None:
+        """Choose the size of the next part."""
+        before, self._before = self._before, (groups, took)
+        if before is None:
+            self._groups *= _GROWTH if took < _PART_SECONDS else 2
+            return
+        if abs(groups - before[0]) >= 1:
+            self._each = (took - before[1]) / (groups - before[0])
+        each = took / groups
+        if self._each is not None:
+            each = min(max(self._each, each / 20), each)
+        again = took - each * groups
+        self._groups = max(
+            1, min(int(max(_PART_SECONDS, again) / each), self._groups * _GROWTH, _MOST_GROUPS)
+        )
 
 
 def _aligned(seq: int) -> int:

@@ -360,7 +360,8 @@ def _refuse_foreign(path: Path) -> None:
 
 def _refuse_anothers(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Make no tables among those of another program. Raises StoreError."""
-    tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    sql = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'store'"
+    tables = {name for (name,) in connection.execute(sql).fetchall()}
     if tables and "folded_calls" not in tables:
         raise StoreError(f"{path} is a database of another program: name a new file for the store")
 

@@ -23,6 +23,7 @@ from llmwatch.tui.filters import ConfiguredFilters, Filters
 from llmwatch.tui.history import History
 from llmwatch.tui.panes.query import QueryPane
 from llmwatch.tui.panes.search import SearchPane
+from llmwatch.tui.pauses import spare_pauses
 from llmwatch.tui.registry import EVERY_ACTION
 from llmwatch.tui.scoping import Scoping
 from llmwatch.tui.screens.detail import DetailScreen
@@ -128,7 +129,10 @@ class MonitorApp(App[None], inherit_bindings=False):
 
     @on(Arrived)
     def _show(self, message: Arrived) -> None:
+        first = self.monitor.snapshot is None
         self.monitor.show(message.snapshot)
+        if first and not self.is_headless:
+            self.call_after_refresh(spare_pauses)
 
     @on(Wanted)
     def _ask(self, message: Wanted) -> None:

@@ -306,3 +306,45 @@ def test_an_empty_store_is_searched_through() -> None:
     with opened() as store:
         (found,) = every(store, SearchRequest(None))
     assert (found.done, found.total, found.events) == (True, 0, ())
+
+
+@dataclass
+class Costs:
+    """A clock by which a part takes so many seconds, and so many more for each group of lines."""
+
+    part: float
+    group: float
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def parts(self, groups: int) -> list[float]:
+        """The seconds of every part of a search."""
+        took = []
+        for start, end in matching.Steps(groups * 122_880 - 5, self).backwards():
+            took.append(self.part + self.group * (end - start) / 122_880)
+            self.now += took[-1]
+        return took
+
+
+@pytest.mark.parametrize(("part", "group"), [(0.0, 0.017), (0.02, 0.01), (0.0, 0.3), (0.0, 0.0005)])
+def test_parts_take_about_a_tenth_of_a_second(part: float, group: float) -> None:
+    took = Costs(part, group).parts(100)
+    assert max(took) <= max(0.15, 2 * group)
+    assert took[0] <= part + group
+    assert sum(took) <= 100 * group * 1.4 + 5 * part
+
+
+@pytest.mark.parametrize("part", [0.1, 0.3, 1.0])
+def test_what_every_part_costs_again_is_paid_a_few_times_only(part: float) -> None:
+    took = Costs(part, 0.006).parts(100)
+    assert len(took) <= 9
+    assert max(took) <= 2.5 * part
+
+
+@pytest.mark.parametrize("lines", [0, 1, 122_880, 122_881, 1_000_000])
+def test_parts_cover_every_line_once(lines: int) -> None:
+    for parts in (list(matching.Steps(lines).backwards())[::-1], list(matching.Steps(lines).forwards())):
+        assert [start for start, _ in parts] == [0, *(end for _, end in parts)][: len(parts)]
+        assert not parts or parts[-1][1] == lines

@@ -242,9 +242,9 @@ def test_slices_that_come_later_are_in_later_answers() -> None:
 def test_nothing_else_can_be_read_or_written(sql: str, tmp_path: Path) -> None:
     other = tmp_path / "other.jsonl"
     other.write_bytes(b"secret\n")
-    with opened(files=[settled(tmp_path / "a.jsonl", b"x\n")]) as store:
-        with pytest.raises((duckdb.Error, StoreError), match="(?i)permission|disabled|locked|cannot"):
-            store.query(sql.format(folder=tmp_path, other=other))
+    refused = pytest.raises((duckdb.Error, StoreError), match=r"(?i)permission|disabled|locked|cannot")
+    with opened(files=[settled(tmp_path / "a.jsonl", b"x\n")]) as store, refused:
+        store.query(sql.format(folder=tmp_path, other=other))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "other.jsonl"]
 
 

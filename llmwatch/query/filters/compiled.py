@@ -84,6 +84,16 @@ def on_lines(tree: Node) -> Condition:
     return _condition(tree, "lines")
 
 
+def within(sql: str, first_seq: int, end_seq: int) -> str:
+    """A condition of ours on lines, which looks for these in these alone: DuckDB does not see that it may."""
+    bounds = "WHERE {seq} >= {first} AND {seq} < {end}"
+    texts = bounds.format(seq="seq", first=int(first_seq), end=int(end_seq))
+    lines = bounds.format(seq="rowid", first=int(first_seq), end=int(end_seq))
+    return sql.replace(RAW_LINES, f"(SELECT seq, line FROM {RAW_LINES} {texts})").replace(
+        LINES_OF_CALLS, f"(SELECT rowid, request_id, kind, time, stream_id FROM lines {lines}) m"
+    )
+
+
 def _condition(node: Node, rows: Rows) -> Condition:
     home = _home(node, rows)
     if home != rows:

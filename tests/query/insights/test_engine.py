@@ -13,7 +13,9 @@ from llmwatch.errors import UsageError
 from llmwatch.query.insights.engine import answer
 from llmwatch.query.insights.faults import QueryError
 from llmwatch.query.insights.parse import read_query
-from llmwatch.store.line_store import LineStore
+from llmwatch.store.line_store import LineStore, StoreLines
+from llmwatch.store.slice import Slice
+from llmwatch.store.store import Store, StoreSettings
 from tests.query.insights.asking import NOW, ask, rows, stored, value
 
 DATA = Path(__file__).parent.parent.parent / "data"
@@ -477,6 +479,21 @@ def test_lines_of_another_time_are_not_read_and_those_without_one_are_told() -> 
         everything = answer(store, query, now=NOW)
         assert everything.rows == ((7, 19, None, "2026-02-28 00:00:00.000", None),)
         assert everything.remarks == ()
+
+
+def test_the_lines_of_a_store_are_asked_alike() -> None:
+    piece = Slice("log", "log", 1, (DATA / "router-sample.jsonl").read_bytes())
+    since, until = (datetime(2026, 2, 27, 16, 47, second, tzinfo=UTC) for second in (2, 9))
+    with closing(Store(StoreSettings(keep_raw=True))) as store, closing(LineStore()) as lines:
+        store.ingest(piece)
+        lines.add(piece)
+        matched = 0
+        for text in samples("insights-router.txt"):
+            query = read_query(text)
+            found = answer(StoreLines(store), query, now=NOW, since=since, until=until)
+            assert found == answer(lines, query, now=NOW, since=since, until=until)
+            matched += found.matched or 0
+        assert matched > 100
 
 
 def test_an_empty_log_is_an_answer() -> None:

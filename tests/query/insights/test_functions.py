@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmwatch.query.insights.answer import Value
+from llmwatch.query.insights.engine import answer
 from llmwatch.query.insights.faults import QueryError
+from llmwatch.query.insights.parse import read_query
 from llmwatch.query.insights.signatures import SIGNATURES
-from tests.query.insights.asking import NOW, ask, rows, value
+from tests.query.insights.asking import NOW, ask, rows, stored, value
 
 LINE = {
     "timestamp": "2026-02-27T16:47:12.345678Z",
@@ -165,15 +167,64 @@ def test_parsed_json_is_taken_apart() -> None:
 
 
 def test_the_query_knows_its_interval() -> None:
-    from llmwatch.query.insights.engine import answer
-    from llmwatch.query.insights.parse import read_query
-    from tests.query.insights.asking import stored
-
     with stored([LINE]) as store:
         since = datetime(2026, 2, 27, tzinfo=UTC)
         query = read_query("display queryStartTime(), queryEndTime(), queryTimeRange()")
         found = answer(store, query, now=NOW, since=since)
     assert found.rows == (("2026-02-27 00:00:00.000", "2026-02-28 00:00:00.000", 86_400_000),)
+
+
+ODD: list[object] = [
+    *(None, "", 0, -1, 1.5, True, False, {"a": 1}, {}, [], [1, "a", {"b": 2}, None, True]),
+    *(
+        "12",
+        "abc",
+        "a b%zz",
+        "1e5",
+        "1e999",
+        1e300,
+        -1e300,
+        2**70,
+        10**18,
+        1e18,
+        "1" * 5000,
+        "NaN",
+        "-",
+        "\x00",
+        "💥é",
+    ),
+    *("[1,2]", '{"a": "x"}', "2026-02-27T16:47:00Z", "10.1.2.3", "::1", "xyz", "  ", "x\ty", "\\", "'"),
+]
+WRITTEN_OUT = {
+    **{
+        "bin": "5m",
+        "datefloor": "v, 3w",
+        "dateceil": "v, 3mo",
+        "pct": "v, 50",
+        "regexReplace": "v, /(.)/, w",
+    },
+    **dict.fromkeys(("isIpInSubnet", "isIpv4InSubnet"), 'v, "10.0.0.0/8"'),
+    **{"isIpv6InSubnet": 'v, "2001:db8::/32"', "parseDate": 'v, "yyyy"'},
+    **dict.fromkeys(("formatDate", "strftime"), 'v, "yyyy-MM-dd", "Europe/Berlin"'),
+}
+
+
+def test_no_value_ends_a_query() -> None:
+    lines = [{"v": one, "w": ODD[number * 7 % len(ODD)]} for number, one in enumerate(ODD)]
+    calls = {
+        f"{one.name}({WRITTEN_OUT.get(one.name, ', '.join(['v', 'w', 'v', 'w'][:count]))})": one.aggregate
+        for one in SIGNATURES.values()
+        for count in {one.least, one.most or one.least}
+    }
+    with stored(["no JSON", *map(json.dumps, lines)]) as store:
+        for call, aggregate in calls.items():
+            text = (
+                f"stats {call} as x by w | stats sum(x), min(x), avg(x), sortsFirst(x), count_distinct(x), stddev(x)"
+                if aggregate
+                else f"fields {call} as x, concat(x, 'y') as t, if(v, x, 'z') as i, jsonParse(x) as j, i < v as c "
+                "| filter not x = v | stats sum(x), sortsLast(i), count(j), max(c), earliest(t) by x"
+            )
+            assert answer(store, read_query(text), now=NOW).scanned == len(lines) + 1
 
 
 @pytest.mark.parametrize(
@@ -233,13 +284,13 @@ def test_addresses_are_those_of_python() -> None:
         *({"a": text} for text in texts),
     )
     assert len(found) == len(texts)
-    for text, *answer in found:
+    for text, *told in found:
         try:
             known = ipaddress.ip_address(str(text)) if "%" not in str(text) else None
         except ValueError:
             known = None
         four = isinstance(known, ipaddress.IPv4Address)
-        assert answer == [known is not None, four, int(known) if known and four else None], text
+        assert told == [known is not None, four, int(known) if known and four else None], text
 
 
 @settings(max_examples=30, derandomize=True, deadline=None)
