@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -72,6 +73,37 @@ class Saw(Message, bubble=False):
     def current(self) -> bool:
         """Whether it is of the search that was begun last."""
         return self.number == self.looking.number
+
+
+class Pause:
+    """The moment after the last key.
+
+    Not a timer of Textual's: one that fires once is forgotten where the loop is busy for as long as it was to run.
+    """
+
+    def __init__(self, then: Callable[[], None]) -> None:
+        self._then = then
+        self._handle: asyncio.TimerHandle | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it is not over."""
+        return self._handle is not None
+
+    def begin(self) -> None:
+        """Wait from now on."""
+        self.drop()
+        self._handle = asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._end)
+
+    def drop(self) -> None:
+        """Wait no more."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _end(self) -> None:
+        self._handle = None
+        self._then()
 
 
 class Looking:

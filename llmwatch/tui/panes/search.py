@@ -12,7 +12,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.message import Message
-from textual.timer import Timer
 from textual.widgets import Input
 
 from llmwatch import units
@@ -23,7 +22,7 @@ from llmwatch.tui.actions import bindings
 from llmwatch.tui.filters import Filters
 from llmwatch.tui.finder import finder
 from llmwatch.tui.health import part
-from llmwatch.tui.looking import PAUSE_SECONDS, Look, Looking, Saw, Search, Seen
+from llmwatch.tui.looking import Look, Looking, Pause, Saw, Search, Seen
 from llmwatch.tui.panes.hits import Hit, call_columns, hits, line_columns, marking
 from llmwatch.tui.screens.columns import ColumnsScreen
 from llmwatch.tui.widgets.column import Column
@@ -123,7 +122,7 @@ class SearchPane(Container):
         """What is on screen."""
         self._running = False
         self._stopped = False
-        self._pause: Timer | None = None
+        self._pause = Pause(self.begin)
         self._lines = self._lines_then = 0
         """Lines read by now, and when the search began."""
         self._now: datetime | None = None
@@ -152,13 +151,14 @@ class SearchPane(Container):
 
     def on_unmount(self) -> None:
         """Nobody looks any more."""
+        self._pause.drop()
         self.looking.cancel()
 
     # Looking
 
     def begin(self, *, quiet: bool = False) -> None:
         """Look for what is typed now."""
-        self._drop_pause()
+        self._pause.drop()
         self._look = replace(self._look, text=self.typed.value.strip())
         self._running, self._stopped = True, False
         self._lines_then, self._as_of = self._lines, self._now
@@ -166,37 +166,32 @@ class SearchPane(Container):
 
     def cancel(self) -> bool:
         """End a search; whether there was one."""
-        running = self._running or self._pause is not None
-        self._drop_pause()
+        running = self._running or self._pause.waiting
+        self._pause.drop()
         self.looking.cancel()
         self._running, self._stopped = False, running
         self._say()
         return running
 
-    def _drop_pause(self) -> None:
-        if self._pause is not None:
-            self._pause.stop()
-            self._pause = None
-
     @on(Input.Changed)
     def _typing(self, message: Input.Changed) -> None:
         message.stop()
-        self._drop_pause()
+        self._pause.drop()
         if message.value.strip() != self._look.text or self._seen is None:
-            self._pause = self.set_timer(PAUSE_SECONDS, self.begin)
+            self._pause.begin()
 
     @on(Input.Submitted)
     def _typed(self, message: Input.Submitted) -> None:
         message.stop()
         self.typed.remember()
-        if self._pause is not None:
+        if self._pause.waiting:
             self.begin()
         self.table.focus()
 
     def show(self, snapshot: Snapshot, *, held: bool = False) -> None:
         """Time has passed, and lines may have come: bring the hits up to date where that is cheap."""
         self._lines, self._now = snapshot.counters.lines, snapshot.now
-        if not self.display or self._running or self._pause is not None or held or self._stopped:
+        if not self.display or self._running or self._pause.waiting or held or self._stopped:
             return
         seen = self._seen
         if seen is None or seen.found is None or not self._is_old:

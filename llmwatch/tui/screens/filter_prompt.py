@@ -6,7 +6,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.screen import ModalScreen
-from textual.timer import Timer
 from textual.widgets import Input
 
 from llmwatch import units
@@ -16,7 +15,7 @@ from llmwatch.query.found import Found
 from llmwatch.tui.actions import bindings
 from llmwatch.tui.filters import Filters
 from llmwatch.tui.health import part
-from llmwatch.tui.looking import PAUSE_SECONDS, Look, Looking, Saw, Search
+from llmwatch.tui.looking import Look, Looking, Pause, Saw, Search
 from llmwatch.tui.widgets.text import Pieces, content
 from llmwatch.tui.widgets.typed import Typed, Words
 
@@ -42,7 +41,7 @@ class FilterPrompt(ModalScreen[str | None]):
         self.typed = Typed(id="prompt-input", placeholder=EXAMPLES, value=value)
         self.words = Words("prompt-words")
         self.looking = Looking(self, search or (lambda _request, _cancel: iter(())), filters.read)
-        self._pause: Timer | None = None
+        self._pause = Pause(self._begin)
 
     def compose(self) -> ComposeResult:
         """The line, and what is said of it."""
@@ -59,6 +58,7 @@ class FilterPrompt(ModalScreen[str | None]):
 
     def on_unmount(self) -> None:
         """Nobody looks any more."""
+        self._pause.drop()
         self.looking.cancel()
 
     @on(Input.Submitted)
@@ -76,9 +76,7 @@ class FilterPrompt(ModalScreen[str | None]):
     @on(Input.Changed)
     def _typing(self, message: Input.Changed) -> None:
         message.stop()
-        if self._pause is not None:
-            self._pause.stop()
-        self._pause = self.set_timer(PAUSE_SECONDS, self._begin)
+        self._pause.begin()
 
     def _begin(self) -> None:
         if self.typed.value.strip():

@@ -196,15 +196,14 @@ ODD: list[object] = [
     *("[1,2]", '{"a": "x"}', "2026-02-27T16:47:00Z", "10.1.2.3", "::1", "xyz", "  ", "x\ty", "\\", "'"),
 ]
 WRITTEN_OUT = {
-    **{
-        "bin": "5m",
-        "datefloor": "v, 3w",
-        "dateceil": "v, 3mo",
-        "pct": "v, 50",
-        "regexReplace": "v, /(.)/, w",
-    },
+    "bin": "5m",
+    "datefloor": "v, 3w",
+    "dateceil": "v, 3mo",
+    "pct": "v, 50",
+    "regexReplace": "v, /(.)/, w",
     **dict.fromkeys(("isIpInSubnet", "isIpv4InSubnet"), 'v, "10.0.0.0/8"'),
-    **{"isIpv6InSubnet": 'v, "2001:db8::/32"', "parseDate": 'v, "yyyy"'},
+    "isIpv6InSubnet": 'v, "2001:db8::/32"',
+    "parseDate": 'v, "yyyy"',
     **dict.fromkeys(("formatDate", "strftime"), 'v, "yyyy-MM-dd", "Europe/Berlin"'),
 }
 
