@@ -312,18 +312,18 @@ async def test_a_saved_filter_that_is_wrong_says_so(start: Start) -> None:
 async def test_hostile_filters_are_harmless(start: Start) -> None:
     hostile = [Chip(replace(CHIPS[0].filter, text=text)) for text in HOSTILE]
     saved = {text: text for text in HOSTILE}
-    for size in (SMALL, WIDE):
-        async with start(scoped(*hostile), size) as stage:
-            stage.filters.kept = dict(saved)
+    async with start(scoped(*hostile), WIDE) as stage:
+        assert_harmless(stage)
+    async with start(scoped(*hostile), SMALL) as stage:
+        stage.filters.kept = saved
+        await stage.press("F")
+        for _ in HOSTILE:
+            await stage.press("e")
             assert_harmless(stage)
-            await stage.press("F")
-            for _ in HOSTILE:
-                await stage.press("e")
-                assert_harmless(stage)
-                await stage.press("escape", "i", "space", "j")
-                assert_harmless(stage)
-            await stage.press("tab", "G", "o")
-            assert_harmless(stage)
+            await stage.press("escape", "i", "j")
+        assert_harmless(stage)
+        await stage.press("tab", "G", "o")
+        assert_harmless(stage)
 
 
 async def test_hostile_names_become_filters_that_are_harmless(start: Start) -> None:
