@@ -40,6 +40,17 @@ class WatchedApp(MonitorApp):
         self.drawn: list[float] = []
         self.lines: list[tuple[float, int]] = []
         self._undrawn = 0
+        self._watch_typing()
+
+    def _watch_typing(self) -> None:
+        """A character typed into a box is no action; it waits to be drawn as well."""
+        insert = Input.insert_text_at_cursor
+
+        def watched(box: Input, text: str) -> None:
+            insert(box, text)
+            self._undrawn += 1
+
+        Input.insert_text_at_cursor = watched  # type: ignore[assignment,method-assign]
 
     async def run_action(
         self,
@@ -51,17 +62,6 @@ class WatchedApp(MonitorApp):
         done = await super().run_action(action, default_namespace, namespaces)  # type: ignore[arg-type]
         self._undrawn += 1
         return done
-
-    def on_mount(self) -> None:
-        """A character typed into a box is no action; it waits to be drawn as well."""
-        super().on_mount()
-        insert = Input.insert_text_at_cursor
-
-        def watched(box: Input, text: str) -> None:
-            insert(box, text)
-            self._undrawn += 1
-
-        Input.insert_text_at_cursor = watched  # type: ignore[assignment,method-assign]
 
     def _display(self, screen: object, renderable: object | None) -> None:
         """Textual's one way to the terminal: it returns when the bytes are handed over."""
