@@ -309,7 +309,8 @@ aggregated = st.recursive(
     ),
     max_leaves=3,
 )
-sources = st.one_of(expressions)
+sources = expressions.filter(lambda source: not isinstance(source, Text))
+"""What begins with a quote is the pattern."""
 globs = st.integers(1, 3).flatmap(
     lambda count: st.tuples(
         st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="*\0"), max_size=4),
