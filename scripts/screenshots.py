@@ -25,6 +25,11 @@ _MOMENT = _START + timedelta(minutes=3, seconds=20)
 """Two minutes and twenty seconds after one account's spend took off."""
 
 
+_QUERY = """filter message = "Mantle streaming complete" and user_email like "@"
+| stats sum(usage.prompt_tokens) as input_tokens, count(*) as calls by bin(10s) as time, user_email
+| sort input_tokens desc"""
+
+
 @dataclass(frozen=True, slots=True)
 class Screenshot:
     """A picture: its file, the terminal's size, and the keys to press before it is taken."""
@@ -34,6 +39,8 @@ class Screenshot:
     keys: tuple[str, ...] = ()
     groups: bool = False
     """Whether the lines come from log groups, one in every state."""
+    query: str = ""
+    """What is asked in the Query pane, which `keys` have opened."""
 
 
 SCREENSHOTS = (
@@ -44,6 +51,7 @@ SCREENSHOTS = (
     Screenshot("one-call", (160, 45), ("3", "up", "enter")),
     Screenshot("sources", (160, 45), ("o",), groups=True),
     Screenshot("search", (160, 45), ("2", "plus", "slash", *"status:error", "enter", "down")),
+    Screenshot("query", (160, 45), ("colon",), query=_QUERY),
     Screenshot("help", (120, 40), ("question_mark",)),
 )
 
@@ -87,6 +95,12 @@ async def _take(screenshot: Screenshot, folder: Path) -> None:
             for key in screenshot.keys:
                 await pilot.press(key)
                 await app.workers.wait_for_complete()
+                await pilot.pause(0.3)
+            if screenshot.query:
+                app.monitor.query_pane.fill(screenshot.query)
+                await pilot.press("ctrl+r")
+                await app.workers.wait_for_complete()
+                await pilot.press("escape")
                 await pilot.pause(0.3)
             svg = app.export_screenshot(title="llmwatch")
     finally:

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
-from llmwatch.errors import UsageError
-from llmwatch.query.caret import caret
+from llmwatch.errors import PlacedError, UsageError
 from llmwatch.query.filters.fields import BY_NAME, FIELDS
 from llmwatch.query.filters.filter import Filter
 from llmwatch.query.filters.grammar import parser
@@ -85,7 +84,7 @@ class _Reader:
                 raise refusal(error, text) from None
             return self._node(tree)
         except RefusedError as fault:
-            raise UsageError(f"{fault}{caret(text, fault.place)}") from None
+            raise PlacedError(str(fault), text, fault.place) from None
 
     def _node(self, tree: Tree[Token] | Token) -> Node:
         from lark import Token

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from llmwatch.errors import UsageError
-from llmwatch.query.caret import caret
+from llmwatch.errors import PlacedError
 
 
-class QueryError(UsageError):
-    """A query that cannot be read, or not be run here: `offset` is the place in its text, in characters."""
+class QueryError(PlacedError):
+    """A query that cannot be read, or not be run here."""
 
     def __init__(self, text: str, offset: int, sentence: str) -> None:
         line = text.count("\n", 0, offset) + 1
         column = offset - text.rfind("\n", 0, offset)
-        super().__init__(f"line {line}, column {column}: {sentence}{caret(text, offset)}")
-        self.offset = offset
+        super().__init__(f"line {line}, column {column}: {sentence}", text, offset)
 
 
 def nearest(word: str, names: Iterable[str], among: str) -> str:

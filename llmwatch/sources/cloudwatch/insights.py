@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
-from llmwatch.errors import SourceError, UsageError
+from llmwatch.errors import PlacedError, SourceError, UsageError
 from llmwatch.sources.cloudwatch.api import CallFailed, Group, LogsApi, QueryPage, QueryStatus
 
 MOST_GROUPS = 50
@@ -36,9 +36,6 @@ _FIRST_WAIT_SECONDS, _LAST_WAIT_SECONDS = 0.5, 20.0
 _PATIENCE_SECONDS = 120.0
 """So long a start is tried again that was refused for the number of requests or of running queries, and a page of
 rows that did not come. A query that runs is waited for however long it takes."""
-
-_SHOWN_BEFORE, _SHOWN_AFTER = 60, 40
-"""Characters of a malformed query's line around the place of the fault."""
 
 Result = TypeVar("Result")
 
@@ -165,7 +162,10 @@ class _Run:
             )
         except CallFailed as failed:
             if failed.kind == "malformed":
-                raise UsageError(f"{failed}{_shown(query.text, failed.offset)}") from failed
+                offset = failed.offset
+                if offset is None or not 0 <= offset <= len(query.text):
+                    raise UsageError(str(failed)) from failed
+                raise PlacedError(str(failed), query.text, offset) from failed
             raise
 
     def wait(self, query_id: str) -> QueryPage:
@@ -247,16 +247,3 @@ _ENDS: dict[QueryStatus, str] = {
 
 def _whole(value: float | None) -> int | None:
     return None if value is None else int(value)
-
-
-def _shown(text: str, offset: int | None) -> str:
-    """The line of a query with the fault, and a caret under its place."""
-    if offset is None or not 0 <= offset <= len(text):
-        return ""
-    begin = text.rfind("\n", 0, offset) + 1
-    end = text.find("\n", offset)
-    line = text[begin : len(text) if end < 0 else end]
-    column = offset - begin
-    left = max(column - _SHOWN_BEFORE, 0)
-    shown = line[left : column + _SHOWN_AFTER].replace("\t", " ")
-    return f"\n{shown}\n{' ' * (column - left)}^"
