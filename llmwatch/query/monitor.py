@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from llmwatch.errors import LlmwatchError
 from llmwatch.query.detail import Detail, DetailKey, DetailKind
@@ -20,7 +21,7 @@ from llmwatch.query.insights.parse import read_query
 from llmwatch.query.rates import RateWindow, kpis, rate_window
 from llmwatch.query.scope import Scope, aware
 from llmwatch.query.search import context, search
-from llmwatch.query.snapshot import Counters, EventRow, Snapshot, SnapshotRequest
+from llmwatch.query.snapshot import Counters, EventRow, Snapshot, SnapshotRequest, Table
 from llmwatch.query.tables import count_all, group_calls
 from llmwatch.sources.pump import gathered
 from llmwatch.sources.source import Source, SourceState
@@ -55,8 +56,8 @@ class Monitor:
         self.title = title
         self._source = source
         self._store = store
-        self._scope = scope or Scope()
-        self._scope_version = 0
+        self._versioned_scope = (0, scope or Scope())
+        """The scope and which it is: both change at once."""
         self._version_sent = -1
         self._clock = clock
         self._record = record
@@ -91,24 +92,23 @@ class Monitor:
     def detail(self, kind: DetailKind, key: DetailKey) -> Detail:
         """What stands behind a row; blocks for as long as it takes."""
         now = self._clock()
-        return take_detail(self._store, self._scope, self._window(now), kind, key, now)
+        return take_detail(self._store, self.scope, self._window(now), kind, key, now)
 
     @property
     def scope(self) -> Scope:
         """What every table speaks of now."""
-        return self._scope
+        return self._versioned_scope[1]
 
     def rescope(self, scope: Scope) -> None:
         """Speak of another scope, at once."""
-        self._scope = scope
-        self._scope_version += 1
+        self._versioned_scope = (self._versioned_scope[0] + 1, scope)
         self._request = replace(self._request, after_seq=-1)
         self._asked.set()
 
     def search(self, request: SearchRequest, cancel: Cancel) -> Iterator[Found]:
         """Look through the scope, newest first; see `query.search`."""
         by_time = any(state.feed is not None for state in self._source.states())
-        return search(self._store, self._scope, request, now=self._clock(), cancelled=cancel, by_time=by_time)
+        return search(self._store, self.scope, request, now=self._clock(), cancelled=cancel, by_time=by_time)
 
     def context(self, seq: int, before: int, after: int) -> tuple[EventRow, ...]:
         """An event and its neighbours in the log, whatever the scope."""
@@ -116,7 +116,7 @@ class Monitor:
 
     def ask(self, text: str, cancel: Cancel) -> Answer:
         """A Logs Insights query over the lines in the scope's window; see `query.insights`."""
-        scope = self._scope
+        scope = self.scope
         query = read_query(text)
         if scope.filters:
             remark = "all lines of the time window were asked: a query has its own filter, and the chips are not in it"
@@ -209,65 +209,69 @@ class Monitor:
 
     def _snapshot(self, sources: tuple[SourceState, ...]) -> Snapshot:
         request, now = self._request, self._clock()
-        window = self._window(now)
-        version, scope = self._scope_version, self._scope
-        store, panes = self._store, request.panes
-        end_seq = store.end_seq
-        # What a call's later lines tell of it changes which of its earlier ones are in scope.
-        whole = version != self._version_sent or any(chip.filter.needs_calls for chip in scope.filters)
-        after_seq = -1 if whole else request.after_seq
-        rows = store.query("SELECT max(last_seen) FROM folded_calls").rows
-        newest = aware(rows[0][0])
+        version, scope = self._versioned_scope
+        window, panes = self._window(now), request.panes
         feeds = [source.feed for source in sources if source.feed is not None]
+        newest = aware(self._store.query("SELECT max(last_seen) FROM folded_calls").rows[0][0])
         self._counters = replace(
-            count_all(store, scope, now),
+            count_all(self._store, scope, now),
             late=sum(feed.late for feed in feeds),
             sampled=sum(feed.sampled for feed in feeds),
         )
-        if "events" in panes:
-            self._version_sent = version
-        return Snapshot(
+
+        def table(by: Literal["user", "model"], sort: str, *, descending: bool) -> Table:
+            return group_calls(
+                self._store,
+                scope,
+                [by],
+                sort=sort,
+                descending=descending,
+                limit=request.row_limit,
+                now=now,
+                rates=window,
+            )
+
+        snapshot = Snapshot(
             version=self._version,
             now=now,
             counters=self._counters,
             sources=sources,
             lag_seconds=None if newest is None else (now - newest).total_seconds(),
-            kpis=kpis(store, scope, window, now) if "kpis" in panes else None,
-            users=group_calls(
-                store,
-                scope,
-                ["user"],
-                sort=request.users_sort,
-                descending=request.users_descending,
-                limit=request.row_limit,
-                now=now,
-                rates=window,
-            )
+            kpis=kpis(self._store, scope, window, now) if "kpis" in panes else None,
+            users=table("user", request.users_sort, descending=request.users_descending)
             if "users" in panes
             else None,
-            models=group_calls(
-                store,
-                scope,
-                ["model"],
-                sort=request.models_sort,
-                descending=request.models_descending,
-                limit=request.row_limit,
-                now=now,
-                rates=window,
-            )
+            models=table("model", request.models_sort, descending=request.models_descending)
             if "models" in panes
             else None,
-            events=events_between(
-                store, after_seq + 1, end_seq, request.event_limit, scope, now=now, by_time=bool(feeds)
-            )
-            if "events" in panes
-            else (),
-            events_total=store.lines,
-            last_seq=end_seq - 1,
+            events=(),
+            events_total=self._store.lines,
             by_time=bool(feeds),
             scope_version=version,
-            whole=whole and "events" in panes,
         )
+        return self._with_events(snapshot, scope) if "events" in panes else snapshot
+
+    def _with_events(self, snapshot: Snapshot, scope: Scope) -> Snapshot:
+        """The events that are new, or, after another scope, all there is to show.
+
+        All again also where a filter asks about calls: what later lines tell of a call changes which of its earlier
+        ones are in scope.
+        """
+        request, end_seq = self._request, self._store.end_seq
+        whole = snapshot.scope_version != self._version_sent or any(
+            chip.filter.needs_calls for chip in scope.filters
+        )
+        self._version_sent = snapshot.scope_version
+        events = events_between(
+            self._store,
+            0 if whole else request.after_seq + 1,
+            end_seq,
+            request.event_limit,
+            scope,
+            now=snapshot.now,
+            by_time=snapshot.by_time,
+        )
+        return replace(snapshot, events=events, last_seq=end_seq - 1, whole=whole)
 
     def _window(self, now: datetime) -> RateWindow:
         window = rate_window(self._store, now, live=self._was_live)
