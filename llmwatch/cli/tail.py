@@ -75,7 +75,9 @@ def run(arguments: argparse.Namespace) -> int:
 
             title = " ".join([*arguments.paths, *arguments.group])
             return run_monitor(source, store, scope, title=title, record=record)
-        write = _write_json if arguments.json else write_plain
+        write = write_plain
+        if arguments.json:
+            write = _write_json if scope.filters else _write_understood
         return follow_lines(source, store, scope, write, follow=follow, record=record)
 
 
@@ -202,9 +204,13 @@ class _Writer:
         self._unwritten.clear()
 
 
+def _write_understood(event: EventRow) -> None:
+    """As JSON; lines that were not understood are told of at the end, unless a filter asks for some."""
+    if event.kind not in _REJECTED:
+        _write_json(event)
+
+
 def _write_json(event: EventRow) -> None:
-    if event.kind in _REJECTED:
-        return
     print(json_text(asdict(event) | {"time": instant(event.time)}))
 
 

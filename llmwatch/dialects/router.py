@@ -49,7 +49,7 @@ ROUTER = Dialect(
     name="router",
     title="Bedrock router",
     columns={
-        "timestamp": "TIMESTAMP",
+        "timestamp": "TIMESTAMPTZ",
         "level": "VARCHAR",
         "logger": "VARCHAR",
         "message": "VARCHAR",
@@ -79,7 +79,7 @@ ROUTER = Dialect(
     "AND timestamp IS NOT NULL AND request_id IS NOT NULL))",
     kinds=_KINDS,
     mapping={
-        "time": "timestamp",
+        "time": "CASE WHEN isfinite(timestamp) THEN timestamp::TIMESTAMP END",
         "level": "level",
         "message": "message",
         "request_id": "request_id",

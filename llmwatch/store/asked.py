@@ -102,7 +102,7 @@ def _explained(message: str) -> str:
     """
     before, found, place = message.partition("\nLINE ")
     first, *others = [line.strip() for line in before.strip().split("\n")]
-    hints = [line for line in others if line.startswith(_SUGGESTION)]
+    hints = [line for line in others if line.startswith(_SUGGESTION) and "store." not in line]
     sentence = "\n".join([_KIND.sub("", first)[:_LONGEST_HEAD], *hints])
     if not found:
         return sentence

@@ -17,6 +17,7 @@ from llmwatch.store.asked import check, refusals
 from llmwatch.store.cancel import Cancel
 from llmwatch.store.fold import Fold
 from llmwatch.store.ingest import Ingest, Prepared
+from llmwatch.store.meanings import MEANINGS
 from llmwatch.store.prices import PriceTable
 from llmwatch.store.raw import RAW_LINES, RawLines
 from llmwatch.store.resume import Count, Place, Resume
@@ -33,6 +34,11 @@ take the rest (measured on 10 M lines)."""
 
 _PART_ROWS = 2048
 """Rows that DuckDB makes at a time."""
+
+_HAVE_TIMES = ("calls", "events")
+
+_INTERRUPTIONS, _INTERRUPTION_SECONDS = 200, 0.02
+"""Of queries that run when the store is closed: one that comes before a query has begun ends nothing."""
 
 _COMPACT_EVERY = 1_000_000
 """Lines between two checkpoints."""
@@ -81,8 +87,11 @@ class Store:
         self._scratch = Scratch()
         try:
             self._connection = _open(self.settings, self._scratch)
-            self._lock = threading.Lock()
+            self._free = threading.Condition()
+            """Told whenever a query ends; it guards what follows."""
             self._cursors: set[duckdb.DuckDBPyConnection] = set()
+            self._querying = 0
+            self._closed = False
             prices = PriceTable(self._connection, self.settings.resolver)
             self._ingest = Ingest(self._connection, self._scratch)
             self._fold = Fold(self._connection, self._scratch, prices)
@@ -206,9 +215,14 @@ class Store:
     ) -> Rows:
         """The rows of one of our own queries. `now` is the clock by which a call counts as unfinished.
 
-        One that `cancel` ended raises `duckdb.InterruptException`.
+        One that `cancel` or `close` ended raises `duckdb.InterruptException`.
         """
-        with self._errors(), self._cursor(now) as cursor, (cancel or Cancel()).ends(cursor):
+        with (
+            self._errors(),
+            self._counted(),
+            self._cursor(now) as cursor,
+            (cancel or Cancel()).ends(cursor),
+        ):
             cursor.execute(sql, list(parameters))
             columns = tuple(str(column[0]) for column in cursor.description or ())
             return Rows(columns, cursor.fetchall())
@@ -238,8 +252,10 @@ class Store:
             window = " AND ".join(
                 f"time {sign} {_timestamp(moment)}" for sign, moment in bounds.items() if moment is not None
             )
-            for view in ("calls", "events") if window else ():
-                cursor.execute(f"CREATE TEMP VIEW {view} AS SELECT * FROM store.main.{view} WHERE {window}")
+            for view in MEANINGS:
+                bounded = f" WHERE {window}" if window and view in _HAVE_TIMES else ""
+                cursor.execute(f"CREATE TEMP VIEW {view} AS SELECT * FROM store.main.{view}{bounded}")
+            cursor.execute("USE memory")  # there is no table of ours under its name alone
             cursor.execute("BEGIN TRANSACTION READ ONLY")
             cursor.execute(sql)
             columns = tuple(str(column[0]) for column in cursor.description or ())
@@ -257,11 +273,21 @@ class Store:
     def interrupt(self) -> None:
         """End what the store is doing, and answering. Callable from any thread."""
         self._connection.interrupt()
-        for cursor in tuple(self._cursors):
-            cursor.interrupt()
+        with self._free:
+            for cursor in self._cursors:
+                cursor.interrupt()
 
     def close(self) -> None:
-        """Close the database and remove all temporary files."""
+        """End the queries of other threads, close the database and remove all temporary files."""
+        with self._free:
+            self._closed = True
+        for _ in range(_INTERRUPTIONS):
+            with self._free:
+                if not self._querying:
+                    break
+                for cursor in self._cursors:
+                    cursor.interrupt()
+                self._free.wait(_INTERRUPTION_SECONDS)
         self._connection.close()
         self._scratch.close()
 
@@ -271,16 +297,31 @@ class Store:
 
     @contextmanager
     def _cursor(self, now: datetime | None) -> Iterator[duckdb.DuckDBPyConnection]:
-        with self._lock:
+        with self._free:
+            if self._closed:
+                raise StoreError("the store is closed: nothing can be asked of it any more")
             cursor = self._connection.cursor()
-        self._cursors.add(cursor)
+            self._cursors.add(cursor)
         try:
             cursor.execute("USE store")
             cursor.execute(f"SET VARIABLE now = {_timestamp(now or datetime.now(UTC))}")
             yield cursor
         finally:
-            self._cursors.discard(cursor)
+            with self._free:
+                self._cursors.discard(cursor)
             cursor.close()
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """While a query runs, which `close` waits for; parts of `ask` may be left unread for good."""
+        with self._free:
+            self._querying += 1
+        try:
+            yield
+        finally:
+            with self._free:
+                self._querying -= 1
+                self._free.notify_all()
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -312,6 +353,7 @@ def _open(settings: StoreSettings, scratch: Scratch) -> duckdb.DuckDBPyConnectio
         }
     )
     try:
+        connection.execute("SET TimeZone = 'UTC'")  # by which times with an offset become those of the store
         if settings.database is not None:
             _refuse_foreign(settings.database)
             connection.execute(f"ATTACH {quoted(str(settings.database))} AS store")

@@ -66,6 +66,16 @@ def test_tail_gives_all_lines_of_the_calls_that_match_when_the_log_is_whole() ->
     assert len(ran.json_lines) == 2
 
 
+def test_a_filter_that_asks_for_bad_lines_gets_them(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text('no JSON\n{"a": "timeout"}\n' + SAMPLE.read_text())
+    for wanted in ("kind:malformed OR kind:unrecognised", "-level:any"):
+        ran = here("tail", log, "--no-follow", "--json", "--filter", wanted)
+        assert [event["line"] for event in ran.json_lines] == [1, 2], wanted
+        assert "2 lines were malformed or not recognised" in ran.narration
+    assert [event["line"] for event in here("tail", log, "--no-follow", "--json").json_lines][0] == 3
+
+
 def test_nothing_that_matches_is_said_with_why(tmp_path: Path) -> None:
     ran = here("top", SAMPLE, "--filter", "user:nobody")
     assert ran.code == 0

@@ -299,6 +299,18 @@ def test_names_of_a_query_are_its_own(kept: Path) -> None:
     assert here("sql", query, "--db", kept, "--json").document["rows"] == [{"n": 2100}]
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT * FROM rejected_lines WHERE EXISTS (WITH rejected_lines AS (SELECT 1) SELECT 1)",
+        "WITH x AS (SELECT * FROM lines), lines AS (SELECT 1) SELECT * FROM x",
+        "WITH folded_calls AS (SELECT * FROM folded_calls) SELECT * FROM folded_calls",
+    ],
+)
+def test_a_name_that_a_query_gives_opens_no_table_of_the_store(kept: Path, query: str) -> None:
+    assert_refused(here("sql", query, "--db", kept), 2)
+
+
 def test_text_that_is_not_unicode_is_refused(kept: Path) -> None:
     assert_refused(here("sql", "SELECT '\udcff'", "--db", kept), 2, "character 9")
 

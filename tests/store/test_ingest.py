@@ -188,3 +188,17 @@ def test_rows_and_lines_correspond_in_a_large_log(whole_files: bool, tmp_path: P
         misplaced = store.query("SELECT count(*) FROM events WHERE message <> (line - 1)::VARCHAR").rows
         assert misplaced == [(0,)]
         assert [raw for _, _, raw in rejected(store)] == [f"bad {place}" for place in sorted(bad)]
+
+
+def test_a_time_with_an_offset_is_that_moment_in_utc() -> None:
+    times = ("2026-02-27T16:47:00+02:00", "2026-02-27T16:47:00.5Z", "2026-02-27T16:47:00", "infinity")
+    line = '{"timestamp": "%s", "level": "INFO", "logger": "bedrock-router", "message": "%s"}\n'
+    with opened() as store:
+        ingest(store, "".join(line % (time, time) for time in times).encode())
+        found = dict(store.query("SELECT message, time::VARCHAR FROM events").rows)  # type: ignore[arg-type]
+    assert list(found.values()) == [
+        "2026-02-27 14:47:00",
+        "2026-02-27 16:47:00.5",
+        "2026-02-27 16:47:00",
+        None,
+    ]
