@@ -70,7 +70,7 @@ class CallLine(NamedTuple):
         return self.kind in ("start", "end") or (self.identified and self.kind in ("model", "usage"))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class OverlappingCall:
     """A call while its lines are gathered, and after."""
 
