@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmwatch.errors import UsageError
+from llmwatch.errors import UsageError, meant
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -59,10 +59,8 @@ def load_config(path: Path | None = None) -> Config:
     document, remarks = _read(path), []
     for name in document:
         if name not in _TABLES:
-            meant = _nearest(name, _TABLES)
-            remarks.append(
-                f"{path}: {name!r} is left out{f': is [{meant}] meant?' if meant else ', it is unknown'}"
-            )
+            remedy = meant(name, _TABLES, "[{}]".format) or f"the tables are {' and '.join(_TABLES)}"
+            remarks.append(f"{path}: {name!r} is left out: {remedy.rstrip()}")
     saved = {table: _texts(document, table, path, remarks) for table in _TABLES}
     queries = dict(saved["queries"])
     places = dict.fromkeys(queries, path)
@@ -90,8 +88,8 @@ def remove_filter(name: str, path: Path | None = None) -> None:
     path = path or config_path()
     table = _read(path).get("filters", {})
     if name not in table:
-        meant = _nearest(name, table)
-        raise UsageError(f"{path} has no filter {name!r}{f': is {meant!r} meant?' if meant else ''}")
+        remedy = meant(name, table, repr) or "look into it for its name"
+        raise UsageError(f"{path} has no filter {name!r}: {remedy.rstrip()}")
     _change(path, "filters", name, None)
 
 
@@ -238,9 +236,3 @@ def _write(path: Path, text: str) -> None:
         raise UsageError(
             f"{path} cannot be written ({error.strerror}): LLMWATCH_CONFIG names another"
         ) from error
-
-
-def _nearest(name: str, known: Iterable[str]) -> str | None:
-    from difflib import get_close_matches
-
-    return next(iter(get_close_matches(name, list(known), 1)), None)

@@ -3,6 +3,8 @@
 The exit codes are the command line's promise: 1 a finding, 2 usage, 3 a source failed and may work later.
 """
 
+from collections.abc import Callable, Iterable
+
 
 class LlmwatchError(Exception):
     """Something a person can mend; `str(error)` names the thing and the remedy."""
@@ -31,6 +33,15 @@ class SourceError(LlmwatchError):
 
 class StoreError(LlmwatchError):
     """The store cannot go on: its disk is full, its database file is locked or not ours."""
+
+
+def meant(word: str, names: Iterable[str], shown: Callable[[str], str] = str) -> str:
+    """A question after the name that is nearest to a wrong one, to stand before a remedy; empty if none is near."""
+    from difflib import get_close_matches
+
+    spelled = {name.lower(): name for name in names}
+    near = get_close_matches(word.lower(), spelled, n=1)
+    return f"is {shown(spelled[near[0]])} meant? " if near else ""
 
 
 _BEFORE, _AFTER = 60, 40

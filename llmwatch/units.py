@@ -10,11 +10,31 @@ import math
 UNKNOWN = "–"
 
 _THOUSANDS = ("", "k", "M", "B", "T")
+_SHORTEST_FIGURE, _LONGEST_FIGURE = 1e-4, 1e15
+"""Between them a number is written without an exponent."""
 
 
 def count(value: int | None, unknown: str = UNKNOWN) -> str:
     """All digits: `1,234,567`."""
     return unknown if value is None else f"{value:,}"
+
+
+def figure(value: int | float | None, unknown: str = UNKNOWN) -> str:
+    """A number whose unit nobody knows: `1,234,567`, `3,223.07`, `0.0123457`, `1.5e-09`.
+
+    A whole one has all its digits, any other six at most.
+    """
+    if isinstance(value, int):
+        return count(value)
+    if value is None or not math.isfinite(value):
+        return unknown
+    if value.is_integer() and abs(value) < _LONGEST_FIGURE:
+        return count(int(value))
+    if not _SHORTEST_FIGURE <= abs(value) < _LONGEST_FIGURE:
+        return f"{value:.6g}"
+    decimals = max(0, 5 - math.floor(math.log10(abs(value))))
+    shown = f"{value:,.{decimals}f}"
+    return shown.rstrip("0").rstrip(".") if decimals else shown
 
 
 def tokens(value: float | None, unknown: str = UNKNOWN) -> str:

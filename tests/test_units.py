@@ -16,6 +16,17 @@ from llmwatch import units
     ("figure", "value", "shown"),
     [
         (units.count, 1_234_567, "1,234,567"),
+        (units.figure, 3223.0714285714284, "3,223.07"),
+        (units.figure, 1_234_567, "1,234,567"),
+        (units.figure, 12_345_678_901_234_567_890, "12,345,678,901,234,567,890"),
+        (units.figure, 1e6, "1,000,000"),
+        (units.figure, 99_999.97, "100,000"),
+        (units.figure, 1_234_567.89, "1,234,568"),
+        (units.figure, -0.5, "-0.5"),
+        (units.figure, 0.1 + 0.2, "0.3"),
+        (units.figure, 1.23456789e-9, "1.23457e-09"),
+        (units.figure, 1e300, "1e+300"),
+        (units.figure, 0.0, "0"),
         (units.tokens, 0, "0"),
         (units.tokens, 999, "999"),
         (units.tokens, 999.7, "1.00k"),
@@ -62,7 +73,16 @@ def test_figures(figure: Callable[[float], str], value: float, shown: str) -> No
     assert figure(value) == shown
 
 
-FIGURES = [units.tokens, units.rate, units.money, units.price, units.latency, units.percent, units.age]
+FIGURES = [
+    units.figure,
+    units.tokens,
+    units.rate,
+    units.money,
+    units.price,
+    units.latency,
+    units.percent,
+    units.age,
+]
 
 
 @pytest.mark.parametrize("figure", [*FIGURES, units.count, units.size])
@@ -76,7 +96,9 @@ def test_what_is_no_number_is_unknown(figure: Callable[[float], str]) -> None:
     assert figure(math.nan) == figure(math.inf) == "–"
 
 
-@pytest.mark.parametrize("figure", [units.money, units.price, units.rate, units.percent, units.latency])
+@pytest.mark.parametrize(
+    "figure", [units.figure, units.money, units.price, units.rate, units.percent, units.latency]
+)
 @given(value=st.floats(min_value=1e-300, max_value=1e9))
 def test_something_is_never_shown_as_nothing(figure: Callable[[float], str], value: float) -> None:
     assert any(digit in figure(value) for digit in "123456789")

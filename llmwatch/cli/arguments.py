@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import stat
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -26,22 +29,25 @@ _NOTHING_NAMED = (
     "nothing to read is named: give a PATH of logs (a file, a folder, -), --group NAME, or, where tables are asked, "
     "--db FILE with what was read before"
 )
+_PIPED = "; what is piped in is read where - is the PATH"
 _LEAST_MEMORY, _MOST_MEMORY = 256 << 20, 1 << 50
 
 
-def add_source_arguments(parser: argparse.ArgumentParser) -> None:
-    """Where lines come from, and which part of them counts."""
+def add_source_arguments(parser: argparse.ArgumentParser, *, filters: bool = True) -> None:
+    """Where lines come from, and which part of them counts: by time and, if there are `filters`, by more."""
     parser.add_argument(
         "paths",
         metavar="PATH",
         nargs="*",
+        default=[],
         help="files, folders or globs of JSON lines (.gz, .zst and rotations too); - is standard input",
     )
     parser.add_argument(
-        "--since", metavar="WHEN", help="only calls begun from then on: 15m, 2h, 7d, today, 2026-02-27T16:47Z"
+        "--since", metavar="WHEN", help="leave out what began before: 15m, 2h, 7d, today, 2026-02-27T16:47Z"
     )
-    parser.add_argument("--until", metavar="WHEN", help="only calls begun before then")
-    add_filter_argument(parser)
+    parser.add_argument("--until", metavar="WHEN", help="leave out what began then or later")
+    if filters:
+        add_filter_argument(parser)
     add_group_arguments(parser)
 
 
@@ -81,8 +87,9 @@ def read_scope(arguments: argparse.Namespace, now: datetime) -> Scope:
 
 
 def narrowed(scope: Scope, arguments: argparse.Namespace) -> Scope:
-    """The scope with what --filter wants. Raises UsageError."""
-    return scope if arguments.filter is None else scope.narrowed(filter_of(arguments.filter))
+    """The scope with what --filter wants, where a command takes it. Raises UsageError."""
+    text = getattr(arguments, "filter", None)
+    return scope if text is None else scope.narrowed(filter_of(text))
 
 
 def filter_of(text: str) -> Filter:
@@ -142,7 +149,7 @@ def open_source(
     from llmwatch.sources.open import merged, open_paths
 
     if not (arguments.paths or arguments.group):
-        raise UsageError(_NOTHING_NAMED)
+        raise UsageError(_nothing_named())
     with ExitStack() as stack:
         parts: list[Source] = []
         if arguments.paths:
@@ -158,12 +165,21 @@ def check_sources(arguments: argparse.Namespace) -> None:
     """Refuse what names no source, and what cannot go together. Raises UsageError."""
     check_groups(arguments)
     if not (arguments.paths or arguments.group or arguments.db or getattr(arguments, "describe", False)):
-        raise UsageError(_NOTHING_NAMED)
+        raise UsageError(_nothing_named())
     if arguments.group and arguments.db:
         raise UsageError(
             "--db keeps what files say; a log group would be counted again at the next run. Record it "
             "(llmwatch tail --group NAME --record FILE), then read FILE with --db"
         )
+
+
+def _nothing_named() -> str:
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+        piped = stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
+    except (AttributeError, OSError):  # there is no standard input, or it is no file
+        piped = False
+    return f"{_NOTHING_NAMED}{_PIPED if piped else ''}"
 
 
 @dataclass(frozen=True, slots=True)

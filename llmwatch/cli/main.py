@@ -21,8 +21,9 @@ _BUG = 70
 """`EX_SOFTWARE` of sysexits.h: beside the contract, which knows no bugs."""
 _INTERRUPTED_QUERY = "Query interrupted"
 """DuckDB raises a RuntimeError that says this, in place of what a signal's handler raised while a query ran."""
-_NEGATION = re.compile(r"-[^-].*[:=<>\"/( ].*|-[\d.]+", re.DOTALL)
-"""`-user:bot` is a filter, and none of our options; `-1` a number."""
+_OWN_OPTION = re.compile(r"-|--.*|-h|-[ABC]\d*", re.DOTALL)
+"""What begins with a minus and is no filter, unlike `-user:bot`, `-timeout`, `-1` and `-Bot`."""
+_TAKE_MINUS = ("--filter", "--filter-pattern")
 _WHO = "llmwatch: "
 _LONGEST_MESSAGE = 2000
 
@@ -98,7 +99,7 @@ def _drop_output() -> None:
 def _parse(words: Sequence[str]) -> argparse.Namespace:
     """Argparse takes all positionals at the first place it finds some; paths may stand behind options too."""
     parser = _parser()
-    arguments, rest = parser.parse_known_args(words)
+    arguments, rest = parser.parse_known_args(_protected(words))
     if not rest:
         return arguments
     if not hasattr(arguments, "paths") or any(word.startswith("-") and word != "-" for word in rest):
@@ -107,12 +108,22 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     return arguments
 
 
+def _protected(words: Sequence[str]) -> list[str]:
+    """A filter may begin with a minus, which argparse would take for options: that of `search`, and of --filter."""
+    protected = list(words)
+    for place in range(len(words) - 1, 0, -1):
+        word, before = protected[place], protected[place - 1]
+        if not word.startswith("-") or _OWN_OPTION.fullmatch(word):
+            continue
+        if place == 1 and before == search.NAME:
+            protected[place] = f" {word}"
+        elif before in _TAKE_MINUS:
+            protected[place - 1 : place + 1] = [f"{before}={word}"]
+    return protected
+
+
 class _Parser(argparse.ArgumentParser):
     """argparse, whose complaints are cleaned: they quote the command line."""
-
-    def take_negations(self) -> None:
-        """A filter may begin with a minus: argparse has a place for what looks like an option and is a number."""
-        self._negative_number_matcher = _NEGATION
 
     def error(self, message: str) -> NoReturn:
         say(f"{message} (see {self.prog} --help)")
@@ -126,11 +137,12 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Start with: llmwatch demo, or llmwatch tail router.jsonl",
     )
     parser.add_argument("--version", action="version", version=f"llmwatch {__version__}")
-    parser.take_negations()
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
     for module in _COMMANDS:
-        command = commands.add_parser(module.NAME, help=module.HELP, description=module.__doc__)
-        command.take_negations()
+        # --filter, where there is none, would be an abbreviation of --filter-pattern.
+        command = commands.add_parser(
+            module.NAME, help=module.HELP, description=module.__doc__, allow_abbrev=False
+        )
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     return parser

@@ -1,4 +1,4 @@
-"""Run a Logs Insights query over files, or on CloudWatch. It may be saved, built in, or in a file (docs/insights.md)."""
+"""Run a Logs Insights query over files, or on CloudWatch. It may be saved, built in or in a file (docs/insights.md)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmwatch import units
+from llmwatch.clean import clean
 from llmwatch.cli.arguments import (
     add_source_arguments,
     check_sources,
@@ -19,11 +19,10 @@ from llmwatch.cli.arguments import (
     open_source,
     read_scope,
 )
-from llmwatch.cli.output import add_format_arguments
-from llmwatch.cli.rows import check_columns, check_format, print_rows
+from llmwatch.cli.output import add_format_arguments, check_columns, print_rows
 from llmwatch.cli.scan import MAX_SCAN, spent
 from llmwatch.cli.waiting import awaited
-from llmwatch.errors import SourceError, UsageError
+from llmwatch.errors import SourceError, UsageError, meant
 
 if TYPE_CHECKING:
     from llmwatch.config import Config
@@ -50,7 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--saved", metavar="NAME", help="a saved or built-in query, in place of TEXT")
     parser.add_argument("--file", metavar="FILE", help="the file that holds the query, in place of TEXT")
-    parser.add_argument("--list", action="store_true", help="list the saved and built-in queries, and end")
+    parser.add_argument(
+        "--list",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help="list the saved and built-in queries, or print the text of one, and end",
+    )
     parser.add_argument(
         "--engine",
         choices=("local", "insights"),
@@ -72,20 +77,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     # What a log group knows of an event, its time first, comes with what a recording keeps.
     parser.set_defaults(db=None, record=True)
-    add_source_arguments(parser)
+    add_source_arguments(parser, filters=False)
     add_format_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Read the query, ask, print."""
     if arguments.list:
+        print(_shown(_saved(arguments.list.removeprefix("@"))))
+        return 0
+    if arguments.list is not None:
         return _list(arguments.format)
     text = _text(arguments)
-    if arguments.filter is not None:
-        raise UsageError("--filter does not go with query: write `| filter …` into the query itself")
     if arguments.limit < 0:
         raise UsageError(f"--limit {arguments.limit} is less than none: 0 means all rows")
-    check_format(arguments.format)
     if arguments.engine == "insights":
         from llmwatch.cli.query_insights import run_insights
 
@@ -163,7 +168,7 @@ def _print(answer: Answer, form: str, limit: int) -> None:
     check_columns(answer.columns, form)
     rows = answer.rows[:limit] if limit else answer.rows
     counters = {"lines": answer.scanned, "matched": answer.matched, "bytes_scanned": answer.bytes_scanned}
-    print_rows(answer.columns, rows, form, lambda: counters, null=units.UNKNOWN)
+    print_rows(answer.columns, rows, form, lambda: counters)
     for remark in answer.remarks:
         say(remark)
     told = [_rows_said(answer, len(rows))]
@@ -201,8 +206,15 @@ def _list(form: str) -> int:
     columns: tuple[str, ...] = ("name", "from", "what", "text")
     if form == "table":
         columns, rows = columns[:-1], [row[:-1] for row in rows]
-    print_rows(columns, rows, form, dict, null="")
+    print_rows(columns, rows, form, dict)
     return 0
+
+
+def _shown(text: str) -> str:
+    """A query on its lines: exact in a pipe, and harmless on a terminal."""
+    if not sys.stdout.isatty():
+        return text
+    return "\n".join(clean(line, _LONGEST_FILE).text for line in text.split("\n"))
 
 
 def _config() -> Config:
@@ -238,15 +250,13 @@ def _text(arguments: argparse.Namespace) -> str:
 
 def _saved(name: str) -> str:
     """A query by its name; a person's own comes before one of the same name that is built in."""
-    from difflib import get_close_matches
-
     from llmwatch.query.runbook import RUNBOOK
 
     known = {key: query.text for key, query in RUNBOOK.items()} | dict(_config().queries)
     if name not in known:
-        close = get_close_matches(name, known, 1)
-        meant = f"is {close[0]!r} meant? " if close else ""
-        raise UsageError(f"no query is called {name!r}: {meant}`llmwatch query --list` lists them")
+        raise UsageError(
+            f"no query is called {name!r}: {meant(name, known, repr)}`llmwatch query --list` lists them"
+        )
     return known[name]
 
 

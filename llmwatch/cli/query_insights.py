@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from llmwatch import units
 from llmwatch.clean import clean
 from llmwatch.cli.arguments import read_scope
-from llmwatch.cli.output import aligned
+from llmwatch.cli.output import UNKNOWN, aligned
 from llmwatch.cli.progress import show_line
 from llmwatch.cli.scan import MAX_SCAN, Estimate, check_paid, estimate, query_progress, read_size
 from llmwatch.errors import UsageError
@@ -140,7 +140,7 @@ class _Partial:
         if self.show:
             show_line(sys.stderr, "")
         columns = columns_of(self.written, self.query)
-        rows = [[row.get(column, units.UNKNOWN) for column in columns] for row in self.written]
+        rows = [[row.get(column, UNKNOWN) for column in columns] for row in self.written]
         lines = aligned(columns, rows, left=len(columns))
         say(
             "\n".join(

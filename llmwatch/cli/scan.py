@@ -55,7 +55,7 @@ def check_paid(arguments: argparse.Namespace) -> None:
             "--engine insights is paid by what it reads, so it must know how much: give --since, as in --since 30d"
         )
     for flag in ("filter", "filter_pattern"):
-        if getattr(arguments, flag):
+        if getattr(arguments, flag, None):
             raise UsageError(f"--{flag.replace('_', '-')} does not go with --engine insights: leave one out")
     check_sources(arguments)
 

@@ -33,7 +33,12 @@ def run_monitor(
     from llmwatch.tui.history import History
 
     monitor = Monitor(source, store, title=title, scope=scope, clock=clock, record=record)
-    app = MonitorApp(monitor, history=History(config_path().with_name("query-history.jsonl")))
+    beside = config_path()
+    app = MonitorApp(
+        monitor,
+        history=History(beside.with_name("query-history.jsonl")),
+        searches=History(beside.with_name("search-history.jsonl")),
+    )
     signal.signal(signal.SIGINT, lambda *_: app.action_interrupt())
     try:
         app.run()

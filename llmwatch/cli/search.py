@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import os
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -19,12 +21,13 @@ from llmwatch.cli.arguments import (
 )
 from llmwatch.cli.groups import add_follow_arguments
 from llmwatch.cli.output import add_format_arguments
-from llmwatch.cli.search_output import EVENT_COLUMNS, Searched, print_calls, print_events
-from llmwatch.errors import SourceError, UsageError
+from llmwatch.cli.search_output import Printer, print_calls, print_events
+from llmwatch.errors import SourceError, UsageError, meant
 
 if TYPE_CHECKING:
     from llmwatch.query.filters.filter import Filter
     from llmwatch.query.scope import Scope
+    from llmwatch.query.searched import Searched
     from llmwatch.sources.sieve import Sieve
     from llmwatch.sources.source import Source
 
@@ -39,8 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "wanted",
         metavar="FILTER",
-        help='user:alice status:error latency>5s "a text" /a regex/ (docs/filters.md); put -- before one '
-        "that begins with a minus",
+        help='the first word: user:alice status:error latency>5s -user:bot "a text" /a regex/ (docs/filters.md)',
     )
     add_source_arguments(parser)
     parser.add_argument("--calls", action="store_true", help="calls instead of events")
@@ -57,8 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fields",
         type=_names,
         metavar="NAMES",
-        help=f"columns, with commas: of an event ({', '.join(EVENT_COLUMNS[1:])}), or else keys of its line's "
-        "JSON (usage.prompt_tokens)",
+        help="columns, with commas: those of a filter (time,user,model,status,cost,message), of the event or else of "
+        "its call, and line, its number; other names are keys of the line's JSON (usage.prompt_tokens)",
     )
     parser.add_argument(
         "--limit", type=int, metavar="N", default=0, help="the newest N; default 0, which is all"
@@ -76,6 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Read, search, print; the exit code says whether there was anything."""
     _check(arguments)
+    _refuse_exchanged(arguments.wanted, arguments.paths)
     wanted = filter_of(arguments.wanted)
     check_sources(arguments)
     scope = read_scope(arguments, datetime.now(UTC))
@@ -87,13 +90,30 @@ def run(arguments: argparse.Namespace) -> int:
                 found = print_calls(searched, arguments)
             else:
                 found = print_events(searched, arguments, *context_of(arguments))
+            _tell_of_nothing(searched, "calls" if arguments.calls else "lines")
     if failed:
         return SourceError.exit_code
     return 0 if found else _NOTHING_FOUND
 
 
+def _tell_of_nothing(searched: Searched, what: str) -> None:
+    """To a person, for whom nothing looks like a mistake; a program has the exit code."""
+    from llmwatch.cli.main import say
+
+    if not searched.matched and sys.stderr.isatty():
+        say(f"nothing matches: {searched.examined + searched.passed_over:,} {what} were looked at")
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def _refuse_exchanged(wanted: str, paths: Sequence[str]) -> None:
+    """Raises UsageError: a file is where the filter should be, and what is no file where files should be."""
+    if os.path.exists(wanted) and not (paths and os.path.exists(paths[0])):
+        raise UsageError(
+            f"{wanted} is a file, and the filter stands before it, as in: llmwatch search level:error {wanted}"
+        )
 
 
 def context_of(arguments: argparse.Namespace) -> tuple[int, int]:
@@ -110,8 +130,7 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError("there is no context of less than nothing: -A, -B and -C take 0 or more")
     if arguments.limit < 0:
         raise UsageError(f"--limit {arguments.limit} is less than none: 0 means all")
-    if arguments.fields == ():
-        raise UsageError("--fields names no column: write it as in --fields time,message,usage.prompt_tokens")
+    _check_fields(arguments.fields, calls=arguments.calls)
     given = {
         "--follow": arguments.follow,
         "--calls": arguments.calls,
@@ -135,7 +154,7 @@ def _check(arguments: argparse.Namespace) -> None:
             "--format csv",
             "--format parquet",
         ),
-        "--calls": ("--raw", "--fields", "-A, -B and -C"),
+        "--calls": ("--raw", "-A, -B and -C"),
         "--count": ("-A, -B and -C", f"--format {arguments.format}", "--limit"),
         "--raw": (f"--format {arguments.format}",),
     }
@@ -148,6 +167,20 @@ def _check(arguments: argparse.Namespace) -> None:
             raise UsageError(f"{one} is for following: add --follow")
 
 
+def _check_fields(names: tuple[str, ...] | None, *, calls: bool) -> None:
+    """Raises UsageError."""
+    from llmwatch.query.shown import COLUMNS
+
+    if names == ():
+        raise UsageError("--fields names no column: write it as in --fields time,message,usage.prompt_tokens")
+    known = [name for name, field in COLUMNS.items() if field.call is not None]
+    for name in (names or ()) if calls else ():
+        if name not in known:
+            raise UsageError(
+                f"--fields {name!r} is no column of calls: {meant(name, known, repr)}they are {', '.join(known)}"
+            )
+
+
 @contextmanager
 def _loaded(arguments: argparse.Namespace, scope: Scope, wanted: Filter) -> Iterator[tuple[Searched, bool]]:
     """Read everything the arguments name, but for lines that cannot match.
@@ -156,21 +189,25 @@ def _loaded(arguments: argparse.Namespace, scope: Scope, wanted: Filter) -> Iter
     """
     from llmwatch.cli.main import say
     from llmwatch.cli.progress import progress_line
+    from llmwatch.query.searched import Searched
+    from llmwatch.query.shown import asks_calls
     from llmwatch.sources.pump import load
 
     filters = [wanted, *(chip.filter for chip in scope.filters)]
-    asks_calls = arguments.calls or any(one.needs_calls for one in filters)
+    needs_calls = (
+        arguments.calls or any(one.needs_calls for one in filters) or asks_calls(arguments.fields or ())
+    )
     with ExitStack() as stack:
         named = arguments.paths or arguments.group
         source = (
-            stack.enter_context(open_source(arguments, scope, follow=False, calls=asks_calls))
+            stack.enter_context(open_source(arguments, scope, follow=False, calls=needs_calls))
             if named
             else None
         )
         store = stack.enter_context(
             open_store(arguments, keep_raw=_keeps_raw(arguments, scope, wanted), source=source)
         )
-        sieve = None if source is None or asks_calls or arguments.db else _sieve(source, wanted, arguments)
+        sieve = None if source is None or needs_calls or arguments.db else _sieve(source, wanted, arguments)
         if source is not None:
             with progress_line(sieve or source):
                 load(sieve or source, store)
@@ -192,7 +229,6 @@ def _loaded(arguments: argparse.Namespace, scope: Scope, wanted: Filter) -> Iter
 
 def _follow(arguments: argparse.Namespace, scope: Scope, wanted: Filter) -> tuple[int, bool]:
     """Print what matches as it comes. How much that was, and whether a part could not be read."""
-    from llmwatch.cli.search_output import Printer
     from llmwatch.cli.tail import follow_lines
 
     with (
@@ -200,13 +236,20 @@ def _follow(arguments: argparse.Namespace, scope: Scope, wanted: Filter) -> tupl
         open_store(arguments, keep_raw=_keeps_raw(arguments, scope, wanted), source=source) as store,
     ):
         printer = Printer(store, wanted, arguments)
-        code = follow_lines(source, store, scope.narrowed(wanted), printer.write, follow=True)
+        try:
+            code = follow_lines(source, store, scope.narrowed(wanted), printer.write, follow=True)
+        except KeyboardInterrupt:
+            printer.tell_of_missing()
+            raise
+        printer.tell_of_missing()
         return printer.written, code == SourceError.exit_code
 
 
 def _keeps_raw(arguments: argparse.Namespace, scope: Scope, wanted: Filter) -> bool:
     """Whether the text of lines is needed: to search it, to print it, or for what it holds under some key."""
-    keys = any(name not in EVENT_COLUMNS for name in arguments.fields or ())
+    from llmwatch.query.shown import COLUMNS
+
+    keys = any(name not in COLUMNS for name in arguments.fields or ())
     return scope.needs_text or wanted.needs_text or arguments.raw or keys
 
 

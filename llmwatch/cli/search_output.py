@@ -5,35 +5,33 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, fields
-from datetime import datetime
+from dataclasses import astuple, fields
+from datetime import UTC, datetime
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from llmwatch.clean import clean
-from llmwatch.cli.output import counters_json
-from llmwatch.cli.rows import print_rows
+from llmwatch.cli.output import LiveRows, counters_json, print_rows
 from llmwatch.cli.tail import plain_line
-from llmwatch.query.export import json_text
+from llmwatch.errors import meant
 from llmwatch.query.found import CallHit, SearchRequest
 from llmwatch.query.snapshot import EventRow
 
 if TYPE_CHECKING:
     from llmwatch.query.filters.filter import Filter
-    from llmwatch.query.matching import Matching
-    from llmwatch.query.scope import Scope
+    from llmwatch.query.searched import Searched, Shown
     from llmwatch.store.store import Store
 
 EVENT_COLUMNS = tuple(column.name for column in fields(EventRow))
 _CALL_COLUMNS = tuple(column.name for column in fields(CallHit))
 
-_AT_ONCE = 5_000
-"""Events that are in memory, where they need not all be."""
-
 _LONGEST_LINE = 64 << 10
 """Characters of a raw line on a terminal."""
+
+_LONGEST_SOURCE = 200
+_LOOKED_AT = 1_000
+"""Lines whose keys are offered for one that none has."""
 
 _MATCH, _NEIGHBOUR, _BETWEEN = "> ", "  ", "--"
 """Before an event that matches and before one near it, and between two that do not follow each other."""
@@ -41,51 +39,10 @@ _MATCH, _NEIGHBOUR, _BETWEEN = "> ", "  ", "--"
 _HIGHLIGHT, _PLAIN = "\x1b[1;31m", "\x1b[0m"
 
 
-@dataclass(slots=True)
-class Searched:
-    """A store with all that may match, and what of it does."""
-
-    store: Store
-    scope: Scope
-    wanted: Filter
-    now: datetime
-    passed_over: int
-    """Lines that are not in the store, because they cannot match."""
-    matched: int = 0
-    examined: int = 0
-    """Of the scope, and in the store."""
-
-    def matching(self) -> Matching:
-        """The condition."""
-        from llmwatch.query.matching import Matching
-
-        return Matching(self.store, self.scope, self.wanted, self.now)
-
-    def seqs(self) -> Iterator[list[int]]:
-        """The events that match, in order of reading, in parts."""
-        from llmwatch.query.matching import IN_ORDER, Steps
-
-        matching = self.matching()
-        for start, end in Steps(self.store.end_seq).forwards():
-            part = matching.look(start, end, IN_ORDER)
-            self.matched += part.matched
-            self.examined += part.examined
-            yield [int(str(seq)) for seq in part.chosen]
-
-    def counters(self) -> Mapping[str, object]:
-        """What was read and what matches. Of lines that were passed over is not known what they are."""
-        from llmwatch.query.tables import count_all
-
-        counters: dict[str, object] = {**counters_json(count_all(self.store, self.scope, self.now))}
-        if self.passed_over:
-            counters |= dict.fromkeys(("events", "calls", "other_requests", "malformed", "unrecognised"))
-            counters["lines"] = self.store.lines + self.passed_over
-        return counters | {"matched": self.matched, "examined": self.examined + self.passed_over}
-
-
 def print_calls(searched: Searched, arguments: argparse.Namespace) -> int:
     """Print the calls that match, oldest first. Returns how many there are."""
     from llmwatch.query.search import MOST_HITS, search
+    from llmwatch.query.shown import call_values
 
     limit = 0 if arguments.count else arguments.limit or MOST_HITS
     request = SearchRequest(searched.wanted, calls=True, limit=limit)
@@ -94,8 +51,14 @@ def print_calls(searched: Searched, arguments: argparse.Namespace) -> int:
     if arguments.count:
         print(found.matched)
         return found.matched
-    rows = [astuple(call) for call in reversed(found.calls)]
-    print_rows(_CALL_COLUMNS, rows, arguments.format, searched.counters, null="-")
+    calls = found.calls[::-1]
+    rows: Sequence[Sequence[object]]
+    if arguments.fields:
+        rows = call_values(searched.store, [call.seq for call in calls], arguments.fields, searched.now)
+    else:
+        rows = [astuple(call) for call in calls]
+    columns = arguments.fields or _CALL_COLUMNS
+    print_rows(columns, rows, arguments.format, lambda: _counters(searched))
     _tell_of_older(found.matched - len(rows))
     return found.matched
 
@@ -106,30 +69,25 @@ def print_events(searched: Searched, arguments: argparse.Namespace, before: int,
         count = sum(map(len, searched.seqs()))
         print(count)
         return count
-    limit, in_context = arguments.limit, bool(before or after)
-    printer = Printer(searched.store, searched.wanted, arguments, in_context=in_context)
-    parts: Iterable[Sequence[int]] = searched.seqs()
-    if limit:
-        parts = [_newest(searched, parts, limit, by_time=bool(arguments.group))]
-    shown = (
-        _in_context(searched.store, parts, before, after) if in_context else _in_order(searched.store, parts)
-    )
-    if arguments.group and not in_context:
-        shown = _in_time(shown)
-    printer.print(shown, searched.counters)
+    limit = arguments.limit
+    printer = Printer(searched.store, searched.wanted, arguments, in_context=bool(before or after))
+    shown = searched.shown(limit=limit, before=before, after=after, by_time=bool(arguments.group))
+    printer.print(shown, lambda: _counters(searched))
     _tell_of_older(searched.matched - limit if limit else 0)
     if arguments.format == "table":
         _tell_of_rejected(searched)
     return searched.matched
 
 
-class Shown(NamedTuple):
-    """An event on its way out."""
+def _counters(searched: Searched) -> Mapping[str, object]:
+    """What was read and what matches. Of lines that were passed over is not known what they are."""
+    from llmwatch.query.tables import count_all
 
-    event: EventRow
-    matches: bool = True
-    begins: bool = False
-    """Whether the one before it is not the one it follows in its stream."""
+    counters: dict[str, object] = {**counters_json(count_all(searched.store, searched.scope, searched.now))}
+    if searched.passed_over:
+        counters |= dict.fromkeys(("events", "calls", "other_requests", "malformed", "unrecognised"))
+        counters["lines"] = searched.store.lines + searched.passed_over
+    return counters | {"matched": searched.matched, "examined": searched.examined + searched.passed_over}
 
 
 class Printer:
@@ -143,37 +101,57 @@ class Printer:
         self._form = arguments.format
         self._raw = arguments.raw
         self._in_context = in_context
-        self._columns = arguments.fields
-        self._keys = tuple(name for name in arguments.fields or () if name not in EVENT_COLUMNS)
+        self._names: tuple[str, ...] | None = arguments.fields
+        self._columns = arguments.fields or EVENT_COLUMNS
+        self._live = LiveRows(self._columns, self._form)
+        self._found: set[str] = set()
+        """Columns in which was a value."""
+        self._looked_at: list[int] = []
+        self._several_named = len(arguments.paths) + len(arguments.group) > 1
+        self._sources: set[str] = set()
+        """Those that are known of so far: a folder, a pattern or a part of a name may be one or several."""
         self._mark = _marker(wanted)
 
     def print(self, shown: Iterable[Shown], counters: Callable[[], Mapping[str, object]]) -> None:
         """Write events, and what comes with them where the format has room for it."""
-        if self._form == "table" and not self._columns:
-            for batch in _batches(shown):
+        from llmwatch.query.searched import AT_ONCE
+
+        batches = _batches(shown, AT_ONCE)
+        if self._form == "table" and not self._names:
+            self._sources = {str(source) for (source,) in self._store.query(_SOURCES).rows}
+            for batch in batches:
                 for line in self._lines(batch):
                     print(line)
             return
-        columns = self._columns or EVENT_COLUMNS
-        if self._in_context:
-            columns = (*columns, "match")
-        rows = (row for batch in _batches(shown) for row in self._rows(batch))
-        print_rows(columns, rows, self._form, counters, null="-")
+        columns = (*self._columns, "match") if self._in_context else self._columns
+        rows = (row for batch in batches for row in self._rows(batch))
+        print_rows(columns, rows, self._form, counters)
+        self.tell_of_missing()
 
     def write(self, event: EventRow) -> None:
         """Write one event, now."""
-        self.written += 1
+        from llmwatch.query.searched import Shown
+
         shown = [Shown(event)]
-        if self._form == "table" and not self._columns:
+        if self._form == "table" and not self._names:
+            self._sources.add(event.source)
             (line,) = self._lines(shown)
             print(line)
             return
-        columns = self._columns or EVENT_COLUMNS
         (row,) = self._rows(shown)
-        if self._form == "table":
-            print("  ".join(clean("-" if value is None else value).text for value in row))
-        else:
-            print(json_text(dict(zip(columns, row, strict=True))))
+        self._live.write(row)
+
+    def tell_of_missing(self) -> None:
+        """Say which keys no line has, and which may be meant."""
+        from llmwatch.cli.main import say
+        from llmwatch.query.shown import COLUMNS, keys_of
+
+        missing = [name for name in self._names or () if name not in COLUMNS and name not in self._found]
+        if missing and self.written:
+            names = [*COLUMNS, *keys_of(self._store, self._looked_at)]
+            for name in missing:
+                remedy = meant(name, names, repr) or "--help lists the columns"
+                say(f"no line that was found has anything under {name!r}: {remedy.rstrip()}")
 
     def _lines(self, batch: Sequence[Shown]) -> Iterator[str]:
         if self._raw:
@@ -181,6 +159,8 @@ class Printer:
             return
         for number, one in enumerate(batch):
             line = self._mark(plain_line(one.event))
+            if self._several_named or len(self._sources) > 1:
+                line = f"{clean(one.event.source, _LONGEST_SOURCE).text}: {line}"
             if self._in_context:
                 if one.begins and (number or self.written):
                     yield _BETWEEN
@@ -195,86 +175,55 @@ class Printer:
         for line in lines_of(self._store, [one.event.seq for one in batch]):
             text = "" if line is None else line
             yield self._mark(clean(text, _LONGEST_LINE).text) if sys.stdout.isatty() else text
+        self.written += len(batch)
 
     def _rows(self, batch: Sequence[Shown]) -> Iterator[Sequence[object]]:
-        from llmwatch.query.matching import values_of
+        from llmwatch.query.shown import asks_calls, line_values
 
-        values = values_of(self._store, [one.event.seq for one in batch], self._keys)
-        for number, one in enumerate(batch):
-            row: Sequence[object] = astuple(one.event)
-            if self._columns:
-                known = asdict(one.event) | (
-                    dict(zip(self._keys, values[number], strict=True)) if values else {}
-                )
-                row = [known[name] for name in self._columns]
+        rows: Sequence[Sequence[object]]
+        if self._names is None:
+            rows = [astuple(one.event) for one in batch]
+        else:
+            if asks_calls(self._names):
+                self._store.refresh()
+            seqs = [one.event.seq for one in batch]
+            rows = line_values(self._store, seqs, self._names, datetime.now(UTC))
+            self._looked_at = (self._looked_at + seqs)[:_LOOKED_AT]
+        for one, row in zip(batch, rows, strict=True):
+            self._found.update(
+                name for name, value in zip(self._columns, row, strict=True) if value is not None
+            )
+            self.written += 1
             yield (*row, one.matches) if self._in_context else row
 
 
-def _in_order(store: Store, parts: Iterable[Sequence[int]]) -> Iterator[Shown]:
-    from llmwatch.query.matching import rows_of
-
-    for part in parts:
-        for start in range(0, len(part), _AT_ONCE):
-            yield from map(Shown, rows_of(store, part[start : start + _AT_ONCE]))
+_SOURCES = "SELECT DISTINCT source FROM slices"
 
 
-def _in_time(shown: Iterable[Shown]) -> Iterator[Shown]:
-    """Log groups are read a window at a time, and the newest first."""
-    from llmwatch.query.events import in_time
-
-    return map(Shown, in_time(one.event for one in shown))
-
-
-def _in_context(store: Store, parts: Iterable[Sequence[int]], before: int, after: int) -> Iterator[Shown]:
-    from llmwatch.query.matching import rows_of
-    from llmwatch.query.neighbours import around
-
-    matching = [seq for part in parts for seq in part]
-    hits = set(matching)
-    groups = around(store, matching, before, after)
-    ordered = [(seq, number == 0) for group in groups for number, seq in enumerate(group)]
-    last: EventRow | None = None
-    for start in range(0, len(ordered), _AT_ONCE):
-        batch = ordered[start : start + _AT_ONCE]
-        for event, (seq, begins) in zip(rows_of(store, [seq for seq, _ in batch]), batch, strict=True):
-            follows = last is not None and (event.source, event.line) == (last.source, last.line + 1)
-            yield Shown(event, seq in hits, begins or not follows)
-            last = event
-
-
-def _newest(searched: Searched, parts: Iterable[Sequence[int]], limit: int, *, by_time: bool) -> list[int]:
-    """The newest of what matches, in order of reading."""
-    if not by_time:
-        return list(deque((seq for part in parts for seq in part), limit))
-    rows = [(one.event.time, one.event.seq) for one in _in_order(searched.store, parts)]
-    newest = sorted((time.timestamp() if time else float("-inf"), seq) for time, seq in rows)[-limit:]
-    return sorted(seq for _, seq in newest)
-
-
-def _batches(shown: Iterable[Shown]) -> Iterator[Sequence[Shown]]:
+def _batches(shown: Iterable[Shown], size: int) -> Iterator[Sequence[Shown]]:
     rest = iter(shown)
-    while batch := list(islice(rest, _AT_ONCE)):
+    while batch := list(islice(rest, size)):
         yield batch
 
 
 def _marker(wanted: Filter) -> Callable[[str], str]:
     """What puts the texts that a filter looks for in colour, on a terminal that wants any."""
-    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or not wanted.needs_text:
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
         return lambda line: line
-    import re2
+    from llmwatch.query.filters.marks import marks
 
-    from llmwatch.query.filters.tree import Text, leaves
-
-    patterns = [leaf.pattern for leaf in leaves(wanted.tree) if isinstance(leaf, Text)]
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        found = re2.compile("|".join(f"({pattern})" for pattern in patterns), options)
-    except re2.error:  # together they may be too large
+    find = marks(wanted)
+    if find is None:
         return lambda line: line
-    return lambda line: str(
-        found.sub(lambda match: f"{_HIGHLIGHT}{match.group()}{_PLAIN}" if match.group() else "", line)
-    )
+
+    def mark(line: str) -> str:
+        parts, before = [], 0
+        for start, end in find(line):
+            parts += [line[before:start], _HIGHLIGHT, line[start:end], _PLAIN]
+            before = end
+        return "".join((*parts, line[before:]))
+
+    return mark
 
 
 def _tell_of_older(count: int) -> None:
@@ -287,7 +236,7 @@ def _tell_of_older(count: int) -> None:
 def _tell_of_rejected(searched: Searched) -> None:
     from llmwatch.cli.main import say
 
-    counters = searched.counters()
+    counters = _counters(searched)
     found = [f"{counters[name]:,} {name}" for name in ("malformed", "unrecognised") if counters[name]]
     if found:
         say(

@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 from itertools import chain
 
 from llmwatch.cli.arguments import Loaded, add_source_arguments, add_store_arguments, load_all
-from llmwatch.cli.output import add_format_arguments, counters_json
-from llmwatch.cli.rows import STREAMED, check_columns, check_format, print_rows
+from llmwatch.cli.output import STREAMED, add_format_arguments, check_columns, counters_json, print_rows
 from llmwatch.cli.waiting import awaited, bounded_memory
 from llmwatch.errors import UsageError
 
@@ -37,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=_SECONDS,
         help=f"how long the query may run, 0 is for ever; default {_SECONDS:g}",
     )
-    add_source_arguments(parser)
+    add_source_arguments(parser, filters=False)
     add_format_arguments(parser)
     add_store_arguments(parser)
 
@@ -48,11 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _describe(arguments.format)
     if arguments.sql is None:
         raise UsageError("sql takes a query, as in: llmwatch sql 'SELECT * FROM calls' router.jsonl")
-    if arguments.filter is not None:
-        raise UsageError("--filter does not go with sql, which has WHERE: leave one of them out")
     if not (arguments.timeout >= 0 and math.isfinite(arguments.timeout)):
         raise UsageError(f"--timeout {arguments.timeout} is no time: write seconds, or 0 for no limit")
-    check_format(arguments.format)
     _check_text(arguments.sql)
     with load_all(arguments) as loaded:
         _answer(loaded, arguments)
@@ -79,7 +75,7 @@ def _describe(form: str) -> int:
         for table, meanings in MEANINGS.items()
         for column, meaning in meanings.items()
     ]
-    print_rows(("table", "column", "type", "meaning"), rows, form, dict, null="")
+    print_rows(("table", "column", "type", "meaning"), rows, form, dict)
     return 0
 
 
@@ -105,6 +101,7 @@ def _answer(loaded: Loaded, arguments: argparse.Namespace) -> None:
         rows: Iterable[tuple[object, ...]] = (row for part in chain([first], parts) for row in part.rows)
         if form not in STREAMED:
             rows = _gathered(rows, memory // _SHARE_OF_ROWS)
+        # What is absent has SQL's own word, for that is what one writes to ask for it.
         print_rows(
             first.columns, rows, form, lambda: counters_json(count_all(store, scope, now)), null="NULL"
         )

@@ -154,7 +154,8 @@ def document(scope: Scope, table: Table, counters: Mapping[str, object]) -> dict
 
 def print_rows(form: str, table: Table) -> None:
     """The rows alone, for programs."""
-    write_rows(_rows(table), [*table.by, *MEASURES], form)
+    columns = [*table.by, *MEASURES]
+    write_rows(columns, ([row[column] for column in columns] for row in _rows(table)), form)
 
 
 def _rows(table: Table) -> list[dict[str, object]]:

@@ -118,10 +118,16 @@ def _file_bytes(form: str, columns: Sequence[str], rows: Sequence[Sequence[objec
 
 
 def _csv_cell(value: object) -> object:
-    """Cleaned text that no spreadsheet takes for a formula."""
+    """Cleaned text that no spreadsheet takes for a formula; what is no finite number is as unknown as in JSON."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if value is None or isinstance(value, int | float | Decimal):
         return value
-    text = clean(instant(value) if isinstance(value, datetime) else value, _LONGEST_CELL).text
+    if isinstance(value, datetime):
+        value = instant(value)
+    elif isinstance(value, dict | list | tuple):
+        value = json_text(value)
+    text = clean(value, _LONGEST_CELL).text
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
@@ -144,4 +150,6 @@ def _plain(value: object) -> object:
     if isinstance(value, Decimal):
         whole = value == value.to_integral_value() and value.as_tuple().exponent == 0
         return int(value) if whole else float(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
     return str(value)

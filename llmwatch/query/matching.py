@@ -214,7 +214,7 @@ def values_of(store: Store, seqs: Sequence[int], keys: Sequence[str]) -> tuple[t
     known: dict[object, Sequence[str | None]] = {}
     if seqs and store.settings.keep_raw:
         rows = store.query(
-            f"SELECT seq, try(json_extract_string(line, ?)) FROM {RAW_LINES} {_THESE}",
+            f"SELECT seq, try(json_extract_string(coalesce(document, line), ?)) FROM {RAW_LINES} {_THESE}",
             [[_pointer(parts) for parts in pointers], *_these(seqs)],
         ).rows
         known = {seq: values for seq, values in rows if isinstance(values, list)}

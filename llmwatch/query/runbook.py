@@ -17,6 +17,9 @@ class RunbookQuery:
     text: str
 
 
+PLACEHOLDER = "user@example.com"
+"""Stands in a query for what a person has to put there."""
+
 _USAGE = """["Stream usage emitted", "Converse API response", "Mantle streaming complete",
     "Mantle non-streaming response"]"""
 _INPUT = "coalesce(usage.prompt_tokens, prompt_tokens, input_tokens)"
@@ -40,7 +43,7 @@ fields @timestamp, user_email, usage.prompt_tokens, usage.completion_tokens
 | sort total_input desc""",
     ),
     "slow": RunbookQuery(
-        "Requests of more than 5 seconds, slowest first",
+        "Requests of over 5 s by path; their lines name no model",
         """\
 fields @timestamp, request_id, path, duration_ms, model
 | filter message = "Request completed" and duration_ms > 5000
@@ -75,7 +78,7 @@ filter ispresent(request_id)
 | sort input_tokens desc""",
     ),
     "over-time": RunbookQuery(
-        "Calls and tokens over time by user and model",
+        "Calls and tokens over time by user, and model where told",
         f"""\
 filter message in {_USAGE}
 | stats count(*) as calls, sum({_INPUT}) as input, sum({_OUTPUT}) as output by bin(5m), user_email, model""",
@@ -93,19 +96,21 @@ filter level = "ERROR"
 | stats count(*) as errors, count_distinct(request_id) as requests, max(@timestamp) as latest_time by message, type
 | sort errors desc""",
     ),
-    "slowest": RunbookQuery(
-        "The slowest requests",
+    "slowest-calls": RunbookQuery(
+        "The slowest calls, put together: with user and model",
         """\
-fields @timestamp, request_id, user_email, status, duration_ms
-| filter message in ["Request completed", "Request failed"]
-| sort duration_ms desc
+filter ispresent(request_id)
+| fields coalesce(mapped_model, model) as line_model
+| stats latest(@timestamp) as ended, sortsLast(user_email) as user, sortsLast(line_model) as called,
+    max(status) as last_status, max(duration_ms) as call_ms by request_id
+| sort call_ms desc
 | limit 20""",
     ),
     "one-user": RunbookQuery(
-        "All lines of one user: put the address into a copy of it",
-        """\
+        f"One user: put an address in place of {PLACEHOLDER}",
+        f"""\
 fields @timestamp, request_id, message, model, path, status, duration_ms, error
-| filter user_email = "user@example.com"
+| filter user_email = "{PLACEHOLDER}"
 | sort @timestamp desc
 | limit 200""",
     ),

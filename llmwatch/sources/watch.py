@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import os
 import stat
 from collections.abc import Container
 from typing import Protocol
 
+from llmwatch.errors import meant
 from llmwatch.sources.discover import (
     LOG_NAMES,
     Found,
@@ -189,7 +189,5 @@ def missing(path: str) -> str:
         names = os.listdir(folder or ".")
     except OSError:
         return f"{name} does not exist, or its folder {text_of(folder)} cannot be listed; check the path."
-    near = difflib.get_close_matches(last, names, n=1)
-    if near:
-        return f"{name} does not exist; did you mean {text_of(os.path.join(folder, near[0]))}?"
-    return f"{name} does not exist; check the path."
+    remedy = meant(last, names, lambda near: text_of(os.path.join(folder, near))) or "check the path."
+    return f"{name} does not exist; {remedy.rstrip()}"

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import os
 import secrets
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from llmwatch.dialects.dialect import quoted
-from llmwatch.errors import SourceError, StoreError
+from llmwatch.errors import StoreError
 from llmwatch.store.cancel import Cancel
+from llmwatch.store.documents import IS_ODD, WHITE, document, extracted, is_refusal
+from llmwatch.store.lenient import BOM
+from llmwatch.store.line_rows import Row, rows_of
 from llmwatch.store.raw import RAW_LINES
 from llmwatch.store.scratch import Scratch
-from llmwatch.store.slice import SLICE_BYTES, Slice, WholeFile
+from llmwatch.store.slice import Slice, WholeFile
 from llmwatch.store.store import Rows, Store
+from llmwatch.store.whole_files import LONGEST_LINE, holds_wrapped, slices_of, stays
 
 if TYPE_CHECKING:
     import duckdb
@@ -26,20 +26,8 @@ if TYPE_CHECKING:
 _TIME_KEYS = ("timestamp", "@timestamp", "time", "ts")
 """Keys of a JSON line that may hold its time; the first that is there counts."""
 
-_SETTLED_SECONDS = 5.0
-"""A file that was written to so lately is copied: it may grow while it is queried."""
-
 _MOST_FILES = 200
 """Files that are queried where they lie; each is a part of the SQL."""
-
-_PATTERN_LETTERS = frozenset("*?[]{}")
-"""What DuckDB takes for a pattern in the name of a file."""
-
-_FIRST_LINES, _SPREAD_LINES = 100, 1000
-"""Lines of a file that are looked at: one that holds others has to be unwrapped."""
-
-_LONGEST_LINE = 4 << 20
-"""Bytes. The reader's buffers hold several of them; a file with a longer line is copied."""
 
 _SEPARATOR = chr(0x100000 + secrets.randbelow(0xFFFE))
 """The reader wants one. It refuses a line that has it, but silently drops one at the end of a line, so it is a
@@ -56,6 +44,7 @@ _DUCKDB_SHARE = 0.55
 
 _COLUMNS = {
     "message": "VARCHAR",
+    "document": "VARCHAR",
     "time": "TIMESTAMP",
     "ingestion": "TIMESTAMP",
     "source": "VARCHAR",
@@ -63,35 +52,25 @@ _COLUMNS = {
     "line": "BIGINT",
 }
 
-_WHITE = "' ' || chr(9) || chr(11) || chr(12) || chr(13)"
-_NOT_BLANK = f"CASE WHEN message >= '!' THEN true ELSE trim(message, {_WHITE}) <> '' END"
+_NOT_BLANK = (
+    "CASE WHEN message >= '!' AND message < chr(65279) THEN true "
+    f"ELSE trim(regexp_replace(message, '^\\x{{FEFF}}', ''), {WHITE}) <> '' END"
+)
 """Nearly all lines pass by the first half, which costs nothing; of an OR both halves are computed."""
-
-_EPOCH = datetime(1970, 1, 1)
-
-
-class _Row(NamedTuple):
-    """A line, as `_COLUMNS` has it."""
-
-    message: str
-    time: datetime | None
-    ingestion: datetime | None
-    source: str
-    stream: str
-    line: int
 
 
 def _complete(rows: str) -> str:
-    """Rows whose time is `known`, or else is what the JSON in `message` tells.
+    """Rows whose time is `known`, or else is what their JSON tells.
 
     Chance has a part in it, so that no condition on the time makes the database compute it twice.
     """
     paths = ", ".join(quoted(f"/{key}") for key in _TIME_KEYS)
     keys = ", ".join(f"keys[{number}]" for number in range(1, len(_TIME_KEYS) + 1))
-    extracted = f"CASE WHEN known IS NULL THEN try(json_extract_string(message, [{paths}])) END"
+    told = f"CASE WHEN known IS NULL THEN {extracted('json_extract_string', f'[{paths}]')} END"
     return (
-        f"SELECT message, CASE WHEN random() < 2 THEN coalesce(known, {_parsed('word')}) END AS time, ingestion, "
-        f"source, stream, line FROM (SELECT *, coalesce({keys}) AS word FROM (SELECT *, {extracted} AS keys FROM "
+        "SELECT message, document, in_place, "
+        f"CASE WHEN random() < 2 THEN coalesce(known, {_parsed('word')}) END AS time, ingestion, "
+        f"source, stream, line FROM (SELECT *, coalesce({keys}) AS word FROM (SELECT *, {told} AS keys FROM "
         f"({rows})))"
     )
 
@@ -116,7 +95,7 @@ class LineStore:
     It reads the files it was given and nothing else, whoever wrote the SQL.
     """
 
-    relation = "every_line"
+    relation = texts = "every_line"
     """All lines, as what stands after FROM. `time` is the event's own, where the source knew it, or what the line
     tells; `line` is the number in its source."""
 
@@ -137,7 +116,7 @@ class LineStore:
 
     def take_file(self, file: WholeFile) -> bool:
         """Query a file where it lies. False where its lines have to be added as slices."""
-        if self._locked or len(self._files) == _MOST_FILES or not _stays(file) or _holds_wrapped(file):
+        if self._locked or len(self._files) == _MOST_FILES or not stays(file) or holds_wrapped(file):
             return False
         self._files.append(file)
         return True
@@ -145,22 +124,43 @@ class LineStore:
     def add(self, *pieces: Slice) -> None:
         """Keep the lines of slices; they are in the answer of the next query."""
         with self._lock, self._errors():
-            rows: list[_Row] = []
+            first, rows = self._kept(), list[Row]()
             for piece in pieces:
                 if len(piece.data) < _IN_PYTHON_BELOW or piece.record or not self._read(piece):
-                    rows += _rows_of(piece)
+                    rows += rows_of(piece)
             for start in range(0, len(rows), _BATCH):
                 self._insert(rows[start : start + _BATCH])
+            self._mend(first)
             self._count = None
+
+    def _kept(self) -> int:
+        (row,) = self._connection.execute("SELECT count(*) FROM kept.lines").fetchall()
+        return int(row[0])
+
+    def _mend(self, first: int) -> None:
+        """Give the lines from a row on a document where they need one."""
+        odd = self._connection.execute(
+            f"SELECT rowid, message FROM kept.lines WHERE rowid >= ? AND document IS NULL AND {IS_ODD}",
+            [first],
+        ).fetchall()
+        for start in range(0, len(odd), _BATCH):
+            batch = odd[start : start + _BATCH]
+            self._connection.execute(
+                "UPDATE kept.lines SET document = d.document FROM (SELECT unnest(?::BIGINT[]) AS row, "
+                "unnest(?::VARCHAR[]) AS document) d WHERE lines.rowid >= ? AND lines.rowid = d.row",
+                [[row for row, _ in batch], [document(text.encode()) for _, text in batch], first],
+            )
 
     def _read(self, piece: Slice) -> bool:
         """Let the reader keep them, which is fast. False where it refuses them."""
         import duckdb
 
+        if piece.first_line > 1 and piece.data.startswith(BOM):  # it takes that for the mark of a file
+            return False
         files = self._scratch.put(piece.data)
         try:
             self._connection.execute(
-                "INSERT INTO kept.lines SELECT message, NULL, NULL, $1, $2, line FROM (SELECT message, "
+                "INSERT INTO kept.lines SELECT message, NULL, NULL, NULL, $1, $2, line FROM (SELECT message, "
                 f"$3::BIGINT - 1 + row_number() OVER () AS line FROM {_reader(files)}) WHERE {_NOT_BLANK}",
                 [piece.source, piece.stream, piece.first_line],
             )
@@ -168,7 +168,7 @@ class LineStore:
             return False
         return True
 
-    def _insert(self, rows: Sequence[_Row]) -> None:
+    def _insert(self, rows: Sequence[Row]) -> None:
         values = ", ".join(f"unnest(?::{kind}[])" for kind in _COLUMNS.values())
         columns = [list(column) for column in zip(*rows, strict=True)]
         self._connection.execute(f"INSERT INTO kept.lines SELECT {values}", columns)
@@ -191,20 +191,34 @@ class LineStore:
         import duckdb
 
         with self._errors():
-            self._show()
-            try:
-                rows = self._ask(sql, parameters)
-            except duckdb.InvalidInputException as error:
-                if not self._files or "CSV" not in str(error):
-                    raise
-                self._copy(self._files)
-            else:
-                changed = [file for file in self._files if not file.unchanged()]
-                if not changed:
-                    return rows
-                self._copy(changed)
-            self._show()
-            return self._ask(sql, parameters)
+            while True:
+                self._show()
+                try:
+                    rows = self._ask(sql, parameters)
+                except duckdb.InvalidInputException as error:
+                    wrong = self._refused(error)
+                    if not wrong:
+                        raise
+                else:
+                    wrong = [file for file in self._files if not file.unchanged()]
+                    if not wrong:
+                        return rows
+                self._copy(wrong)
+
+    def _refused(self, error: Exception) -> list[WholeFile]:
+        """The files that cannot be queried where they lie, as far as an error of a query comes of that."""
+        import duckdb
+
+        files = list(self._files)
+        if "CSV" in str(error):
+            return files
+        if not is_refusal(error):
+            return []
+        odd = f"SELECT DISTINCT in_place FROM {self.relation} WHERE in_place IS NOT NULL AND {IS_ODD}"
+        try:
+            return [files[int(str(number))] for (number,) in self._ask(odd, []).rows] or files
+        except duckdb.InvalidInputException:
+            return files
 
     def _ask(self, sql: str, parameters: Sequence[object]) -> Rows:
         with self._lock:
@@ -222,8 +236,11 @@ class LineStore:
         """Make `relation` what it says, and forbid the database all else."""
         with self._lock:
             if not self._shown:
-                parts = [_lines_of(file) for file in self._files]
-                parts.append("SELECT message, time AS known, ingestion, source, stream, line FROM kept.lines")
+                parts = [_lines_of(file, number) for number, file in enumerate(self._files)]
+                parts.append(
+                    "SELECT message, document, NULL::INTEGER AS in_place, time AS known, ingestion, source, stream, "
+                    "line FROM kept.lines"
+                )
                 self._connection.execute(
                     f"CREATE OR REPLACE VIEW {self.relation} AS {_complete(' UNION ALL '.join(parts))}"
                 )
@@ -241,7 +258,7 @@ class LineStore:
         with self._lock:
             for file in list(files):
                 if file in self._files:
-                    for piece in _slices_of(file):
+                    for piece in slices_of(file):
                         self.add(piece)
                     self._files.remove(file)
             self._shown = False
@@ -284,7 +301,8 @@ class StoreLines:
     relation = (
         "("
         + _complete(
-            "SELECT * FROM (SELECT r.line AS message, l.time AS known, NULL::TIMESTAMP AS ingestion, s.source, "
+            "SELECT * FROM (SELECT r.line AS message, r.document, NULL::INTEGER AS in_place, "
+            "l.time AS known, NULL::TIMESTAMP AS ingestion, s.source, "
             f"t.stream, s.first_line + (r.seq - s.first_seq) AS line FROM {RAW_LINES} r "
             "JOIN lines l ON l.rowid = r.seq JOIN slices s USING (slice_id) "
             "JOIN streams t ON t.stream_id = l.stream_id "
@@ -292,6 +310,9 @@ class StoreLines:
         )
         + ")"
     )
+
+    texts = f"(SELECT line AS message, document, NULL::INTEGER AS in_place FROM {RAW_LINES})"
+    """The columns that a line's JSON is in, without a join: the first of them are there at once."""
 
     def __init__(self, store: Store, cancel: Cancel | None = None) -> None:
         self._store = store
@@ -344,111 +365,14 @@ def _reader(files: Sequence[str]) -> str:
     return (
         f"read_csv([{names}], columns = {{'message': 'VARCHAR'}}, delim = '{_SEPARATOR}', quote = '', escape = '', "
         f"comment = '', header = false, auto_detect = false, new_line = '\\n', compression = 'none', "
-        f"hive_partitioning = false, max_line_size = {_LONGEST_LINE})"
+        f"hive_partitioning = false, max_line_size = {LONGEST_LINE})"
     )
 
 
-def _lines_of(file: WholeFile) -> str:
+def _lines_of(file: WholeFile, number: int) -> str:
     return (
-        f"SELECT * FROM (SELECT message, NULL::TIMESTAMP AS known, NULL::TIMESTAMP AS ingestion, "
+        f"SELECT * FROM (SELECT message, NULL::VARCHAR AS document, {number} AS in_place, "
+        f"NULL::TIMESTAMP AS known, NULL::TIMESTAMP AS ingestion, "
         f"{quoted(file.source)} AS source, {quoted(file.stream)} AS stream, row_number() OVER () AS line "
         f"FROM {_reader([file.path])}) WHERE {_NOT_BLANK}"
     )
-
-
-def _stays(file: WholeFile) -> bool:
-    """Whether a file can be read by its name, and nobody writes to it just now."""
-    try:
-        file.path.encode()
-        written = os.stat(file.path).st_mtime
-    except (OSError, UnicodeError):
-        return False
-    plain = os.path.isabs(file.path) and not _PATTERN_LETTERS & set(file.path)
-    return plain and time.time() - written > _SETTLED_SECONDS and file.unchanged()
-
-
-def _holds_wrapped(file: WholeFile) -> bool:
-    """Whether one of the first lines of a file, or of others all over it, holds lines. True too where it is gone."""
-    try:
-        with open(file.path, "rb") as stream:
-            for _ in range(_FIRST_LINES):
-                if file.is_wrapped(stream.readline(_LONGEST_LINE).rstrip(b"\n")):
-                    return True
-            for place in range(0, file.size, max(file.size // _SPREAD_LINES, 1)):
-                stream.seek(place)
-                stream.readline(_LONGEST_LINE)
-                if file.is_wrapped(stream.readline(_LONGEST_LINE).rstrip(b"\n")):
-                    return True
-    except OSError:
-        return True
-    return False
-
-
-def _slices_of(file: WholeFile) -> Iterator[Slice]:
-    """The lines that a file had when it was looked at. Raises SourceError where it is no longer there."""
-    try:
-        with open(file.path, "rb") as stream:
-            status = os.fstat(stream.fileno())
-            if (status.st_dev, status.st_ino) != file.identity or status.st_size < file.size:
-                raise SourceError(
-                    f"{file.source} was exchanged for another file while it was queried: query it again"
-                )
-            left, first = file.size, 1
-            while left:
-                data = stream.read(min(SLICE_BYTES, left))
-                data += stream.readline(left - len(data))
-                if not data:
-                    raise SourceError(f"{file.source} was cut off while it was queried: query it again")
-                left -= len(data)
-                whole = data if data.endswith(b"\n") else data + b"\n"
-                yield Slice(file.source, file.stream, first, whole)
-                first += whole.count(b"\n")
-    except OSError as error:
-        raise SourceError(
-            f"{file.source} cannot be read any longer ({error.strerror}): query it again"
-        ) from error
-
-
-def _rows_of(piece: Slice) -> list[_Row]:
-    r"""The lines of a slice, with what a recording knows of each. Bytes that are no UTF-8 are kept as `\xff`."""
-    lines = piece.data.split(b"\n")[:-1]
-    origins = _origins(piece, len(lines))
-    return [
-        _Row(line.rstrip(b"\r").decode("utf-8", "backslashreplace"), *origin, piece.first_line + number)
-        for number, (line, origin) in enumerate(zip(lines, origins, strict=True))
-        if line.strip()
-    ]
-
-
-_Origin = tuple[datetime | None, datetime | None, str, str]
-
-
-def _origins(piece: Slice, count: int) -> list[_Origin]:
-    """Time, ingestion, source and stream of each line: a recording has them, if it has one record a line."""
-    records = (piece.record or b"").splitlines()
-    if len(records) != count:
-        return [(None, None, piece.source, piece.stream)] * count
-    return [_origin(piece, record) for record in records]
-
-
-def _origin(piece: Slice, record: bytes) -> _Origin:
-    try:
-        event = json.loads(record)
-    except ValueError:
-        event = None
-    if not isinstance(event, dict):
-        return None, None, piece.source, piece.stream
-    group, stream = event.get("group"), event.get("stream")
-    return (
-        _moment(event.get("timestamp")),
-        _moment(event.get("ingestion_time")),
-        group if isinstance(group, str) else piece.source,
-        stream if isinstance(stream, str) else piece.stream,
-    )
-
-
-def _moment(milliseconds: object) -> datetime | None:
-    try:
-        return _EPOCH + timedelta(milliseconds=milliseconds) if isinstance(milliseconds, int) else None
-    except OverflowError:
-        return None

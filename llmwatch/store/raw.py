@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmwatch.dialects.dialect import quoted
+from llmwatch.store.documents import document
 from llmwatch.store.reader import json_lines
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from llmwatch.store.scratch import Scratch
 
 RAW_LINES = "raw.lines"
-"""A table of `seq`, as the rowid of `lines`, and `line`: its text, with bytes that are not UTF-8 as `\\xff`."""
+"""A table of `seq`, as the rowid of `lines`, `line`, its text, with bytes that are not UTF-8 as `\\xff`, and
+`document`, the JSON object that it is on second thoughts; NULL where it is none, or is readable as it is."""
 
 _CHECKPOINT_EVERY = 250_000
 """Lines in small slices are compressed then; until that they are in memory."""
@@ -40,7 +42,8 @@ class RawLines:
         """Make the database; before the connection is locked down."""
         path = quoted(str(folder / "raw.duckdb"))
         connection.execute(f"ATTACH {path} AS raw (RECOVERY_MODE no_wal_writes)")
-        connection.execute(f"CREATE TABLE {RAW_LINES} (seq BIGINT, line VARCHAR USING COMPRESSION zstd)")
+        columns = "seq BIGINT, line VARCHAR USING COMPRESSION zstd, document VARCHAR"
+        connection.execute(f"CREATE TABLE {RAW_LINES} ({columns})")
 
     def append(self, prepared: Prepared, first_seq: int, rows: int) -> None:
         """Keep whole lines, the first of them as `first_seq`."""
@@ -48,7 +51,9 @@ class RawLines:
         json_lines(
             self._connection,
             prepared.files,
-            lambda reader: f"INSERT INTO {RAW_LINES} FROM ({numbered} {reader}) WHERE line IS NOT NULL",
+            lambda reader: (
+                f"INSERT INTO {RAW_LINES} BY NAME FROM ({numbered} {reader}) WHERE line IS NOT NULL"
+            ),
         )
         if self._connection.fetchone() != (rows,):
             self._add_missing(prepared.data, first_seq, rows)
@@ -69,13 +74,15 @@ class RawLines:
     def _insert(self, lines: Sequence[tuple[int, bytes]]) -> None:
         """The reader's buffers are twice the longest value it is told to take."""
         rows = [
-            json.dumps({"seq": seq, "line": line.decode("utf-8", "backslashreplace")}).encode()
+            json.dumps(
+                {"seq": seq, "line": line.decode("utf-8", "backslashreplace"), "document": document(line)}
+            ).encode()
             for seq, line in lines
         ]
         files = ", ".join(quoted(file) for file in self._scratch.put(b"\n".join(rows) + b"\n", "odd"))
         self._connection.execute(
             f"INSERT INTO {RAW_LINES} FROM read_json([{files}], format = 'newline_delimited', "
-            "columns = {seq: 'BIGINT', line: 'VARCHAR'}, "
+            "columns = {seq: 'BIGINT', line: 'VARCHAR', document: 'VARCHAR'}, "
             f"maximum_object_size = {max(1 << 20, max(map(len, rows)) + 1)})"
         )
 

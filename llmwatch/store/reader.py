@@ -22,7 +22,13 @@ def json_columns(
     statement: Callable[[str], str],
 ) -> None:
     """Run a statement on a table function that gives a row a line, with these columns, NULL where a line has none."""
-    _read(connection, "read_json", files, f", format = 'newline_delimited', columns = {dict(columns)!r}", statement)
+    _read(
+        connection,
+        "read_json",
+        files,
+        f", format = 'newline_delimited', columns = {dict(columns)!r}",
+        statement,
+    )
 
 
 def json_lines(
@@ -39,8 +45,10 @@ def _read(
     options: str,
     statement: Callable[[str], str],
 ) -> None:
-    """The reader's buffers are twice the longest value it allows, and large ones are slow, so it is allowed longer
-    values only when it has met one."""
+    """Run it anew where the reader has met a long value, with longer ones allowed.
+
+    Its buffers are twice the longest value it allows, and large ones are slow.
+    """
     import duckdb
 
     names = ", ".join(quoted(file) for file in files)

@@ -160,7 +160,7 @@ ACTIONS = (
         "search-kind",
         "c",
         "kind",
-        "In the search: calls instead of lines, or lines again",
+        "In the search: calls instead of events, or events again",
         NARROW,
         "search",
         "calls",
@@ -211,6 +211,14 @@ ACTIONS = (
         "monitor",
         "",
         "- / !",
+    ),
+    Action(
+        "widen",
+        "backspace",
+        "widen",
+        "Take the newest filter away",
+        NARROW,
+        "monitor",
     ),
     Action(
         "step-back",

@@ -94,8 +94,9 @@ class MonitorApp(App[None], inherit_bindings=False):
         clock: Callable[[], float] = time.monotonic,
         filters: Filters | None = None,
         history: History | None = None,
+        searches: History | None = None,
     ) -> None:
-        """`history` is of queries; without one they are forgotten when the monitor ends."""
+        """`history` is of queries, `searches` of searches; without one they are forgotten when the monitor ends."""
         super().__init__()
         self.feed = feed
         self.animation_level = "none"
@@ -103,7 +104,7 @@ class MonitorApp(App[None], inherit_bindings=False):
         self.theme = LLMWATCH.name
         self.dialog: DetailScreen | None = None
         filters = filters or ConfiguredFilters()
-        search = SearchPane(5, feed.search, filters, clock)
+        search = SearchPane(5, feed.search, filters, clock, searches or History())
         query = QueryPane(6, feed.ask, history=history, clock=clock)
         self.monitor = MonitorScreen(
             Header(feed.title, clock), clean(feed.title, 60), search, query, feed.context

@@ -1,4 +1,4 @@
-"""Queries asked before, kept from one time to the next."""
+"""Queries or searches of before, kept from one time to the next."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LARGEST = 4_000_000
 
 
 class History:
-    """The last queries, oldest first, none of them twice in a row. Without a path they are only remembered."""
+    """The last ones, oldest first, none of them twice in a row. Without a path they are only remembered."""
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
@@ -50,9 +50,7 @@ class History:
                 file.writelines(json.dumps(text) + "\n" for text in self.entries)
             beside.replace(path)
         except OSError as error:
-            raise SourceError(
-                f"the history of queries, {path}, cannot be written: {error.strerror or error}"
-            ) from error
+            raise SourceError(f"the history, {path}, cannot be written: {error.strerror or error}") from error
 
 
 def _text(line: str) -> str:

@@ -15,6 +15,7 @@ from textual.message import Message
 from llmwatch.errors import LlmwatchError
 from llmwatch.query.found import Found, SearchRequest
 from llmwatch.store.cancel import Cancel
+from llmwatch.tui.faults import Fault, fault
 
 if TYPE_CHECKING:
     from llmwatch.query.filters.filter import Filter
@@ -44,16 +45,14 @@ class Seen:
     look: Look
     filter: Filter | None = None
     found: Found | None = None
-    error: str = ""
-    """Why there is nothing, as raw text: what is wrong with the filter, or what failed."""
-    misread: bool = False
-    """Whether the filter is what is wrong."""
+    fault: Fault | None = None
+    """Why there is nothing: what is wrong with the filter, or what failed."""
     seconds: float = 0.0
 
     @property
     def done(self) -> bool:
         """Whether nothing more comes of it."""
-        return bool(self.error) or self.found is None or self.found.done
+        return self.fault is not None or self.found is None or self.found.done
 
 
 class Saw(Message, bubble=False):
@@ -152,6 +151,6 @@ class Looking:
                     told = now
                     tell(Seen(look, wanted, found, seconds=now - began))
         except LlmwatchError as error:
-            tell(Seen(look, error=str(error), misread=wanted is None and error.exit_code == 2))
+            tell(Seen(look, fault=fault(error)))
         except Exception as error:  # noqa: BLE001 (shown on screen; the next search tries again)
-            tell(Seen(look, error=f"a bug in llmwatch: {type(error).__name__}: {error}"))
+            tell(Seen(look, fault=Fault(f"a bug in llmwatch: {type(error).__name__}: {error}")))

@@ -10,6 +10,7 @@ from textual.app import App
 from llmwatch.clean import clean
 from llmwatch.errors import LlmwatchError
 from llmwatch.query.scope import Chip, Scope
+from llmwatch.tui.faults import fault
 from llmwatch.tui.feed import Feed
 from llmwatch.tui.filters import Filters
 from llmwatch.tui.screens.filter_prompt import FilterPrompt
@@ -56,7 +57,7 @@ class Scoping:
         try:
             kept = self._filters.read(wanted.text) if wanted.text else self._exact(wanted)
         except LlmwatchError as error:
-            self._app.notify(clean(error, 400).text, severity="error", markup=False)
+            self._app.notify(clean(fault(error).sentence, 400).text, severity="error", markup=False)
             return
         scope = self._feed.scope
         others = tuple(chip for chip in scope.chips if chip.filter != kept)

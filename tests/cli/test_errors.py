@@ -56,6 +56,17 @@ def test_wrong_words_are_a_usage_error(words: list[object], said: list[str]) -> 
     assert_refused(here(*words), USAGE, *said)
 
 
+@pytest.mark.parametrize("words", [["top"], ["search", "a"], ["query", "limit 1"], ["sql", "SELECT 1"]])
+def test_no_terminal_is_filled_with_parquet_and_nothing_is_read_for_it(words: list[str]) -> None:
+    ours, theirs = os.openpty()
+    try:
+        program = process(*words, "nowhere.jsonl", "--format", "parquet", stdout=theirs)
+        assert_refused(ended(program), USAGE, "parquet is not text")
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -92,7 +103,7 @@ def folder(tmp_path: Path) -> Path:
     ("name", "said"),
     [
         ("xyz", ["does not exist", "check the path"]),
-        ("routr.jsonl", ["does not exist", "did you mean", "router.jsonl"]),
+        ("routr.jsonl", ["does not exist", "meant?", "router.jsonl"]),
         ("nowhere/missing.jsonl", ["does not exist", "check the path"]),
         ("*.nothing", ["matches no file", "check the pattern"]),
         ("empty", ["holds no logs", "name another folder"]),

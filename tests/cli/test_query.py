@@ -52,7 +52,7 @@ def test_the_table_has_numbers_right_and_text_left_and_the_counts_on_stderr(log:
     ran = here("query", "stats count(*) as n, max(duration_ms) as ms by message | sort n desc, message", log)
     header, first, *rows = ran.text.splitlines()
     assert header == "message                       n    ms"
-    assert first.split() == ["Forwarding", "to", "Bedrock", "Mantle", "2", "–"]
+    assert first.split() == ["Forwarding", "to", "Bedrock", "Mantle", "2", "-"]
     assert "Request completed             2  2000" in rows
     assert ran.narration == "llmwatch: 7 rows; 13 of 13 lines\n"
 
@@ -142,6 +142,21 @@ def test_the_list_has_what_is_saved_and_what_is_built_in(config: Path) -> None:
     assert {row["name"]: row["text"] for row in document["rows"]}["slow"] == RUNBOOK["slow"].text
 
 
+def test_one_of_the_list_is_printed_as_it_is_written(config: Path) -> None:
+    assert here("query", "--list", "slow").text == f"{RUNBOOK['slow'].text}\n"
+    assert here("query", "--list", "@slow").text == f"{RUNBOOK['slow'].text}\n"
+    assert_refused(here("query", "--list", "slwo"), 2, "is 'slow' meant?")
+
+
+def test_fractions_are_short_in_a_table_and_exact_for_programs(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(b"".join(line(START, "x", "r", ms=ms) for ms in (10_000, 5_000, 7_561)))
+    words = ("query", "stats avg(ms) as a", log)
+    assert here(*words).text == "a\n7,520.33\n".replace("a\n", "       a\n")
+    assert here(*words, "--json").document["rows"] == [{"a": 22561 / 3}]
+    assert here(*words, "--format", "csv").text == f"a\n{22561 / 3}\n"
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [
@@ -159,7 +174,7 @@ def test_the_list_has_what_is_saved_and_what_is_built_in(config: Path) -> None:
         ((SAMPLE,), "before it"),
         ((), "takes a query"),
         (("limit 1",), "PATH"),
-        (("limit 1", SAMPLE, "--filter", "user:a"), "filter"),
+        (("limit 1", SAMPLE, "--filter", "user:a"), "unrecognized arguments: --filter"),
         (("limit 1", SAMPLE, "--limit", "-1"), "--limit"),
         (("limit 1", SAMPLE, "--memory", "x"), "--memory"),
         (("limit 1", SAMPLE, "--yes"), "--engine insights"),

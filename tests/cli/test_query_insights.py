@@ -198,7 +198,7 @@ def test_partial_rows_are_written_calmly(service: Service) -> None:
     ran = here("query", "stats count(*) as n by user", *CLOUD, "--partial")
     assert ran.narration.count("not the last word") == 1
     block = ran.narration.partition("2 rows, not the last word:\n")[2].splitlines()
-    assert [row.split() for row in block[:3]] == [["user", "n"], ["a", "9"], ["–", "5"]]
+    assert [row.split() for row in block[:3]] == [["user", "n"], ["a", "9"], ["-", "5"]]
     assert "so far" not in here("query", "stats count(*) as n by user", *CLOUD).narration
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -16,8 +17,8 @@ from typing import Any
 import pytest
 
 from llmwatch.sources import sieve
-from tests.cli.running import SECONDS, assert_refused, ended, here, outside, process
-from tests.cli.traffic import LINES_OF_A_CALL, START, call, line
+from tests.cli.running import SAMPLE, SECONDS, assert_refused, ended, here, outside, process
+from tests.cli.traffic import KIMI, LINES_OF_A_CALL, START, call, line
 
 HOSTILE = "\x1b]0;owned\x07\x1b[31m\u202eevil"
 
@@ -143,6 +144,114 @@ def test_fields_are_columns(log: Path) -> None:
     assert first.split() == ["2026-02-27T16:47:02Z", "ana", "1000", "-"]
     rows = list(csv.reader(io.StringIO(here(*words, "--format", "csv").text)))
     assert rows[1] == ["2026-02-27T16:47:02Z", "ana", "1000", ""]
+
+
+def test_fields_have_the_names_of_a_filter_and_say_what_it_asks() -> None:
+    shown = here("search", "NOT kind:malformed", SAMPLE, "--fields", "user,status,http", "--format", "jsonl")
+    for name in ("user", "status", "http"):
+        counts = Counter(row[name] for row in shown.json_lines)
+        for value, count in counts.most_common(3):
+            wanted = f"{name}:none" if value is None else f'{name}="{value}"'
+            assert here("search", wanted, SAMPLE, "--count").text == f"{count}\n", wanted
+    names = "request,request_id,cost,cost_usd,input,input_tokens,latency,latency_ms"
+    for row in here("search", "user:*", SAMPLE, "--fields", names, "--limit", "50", "--json").document[
+        "rows"
+    ]:
+        values = list(row.values())
+        assert values[::2] == values[1::2]
+        assert values[0] is not None
+
+
+def test_a_line_that_names_nobody_shows_the_user_and_model_of_its_call(tmp_path: Path) -> None:
+    log = tmp_path / "router.jsonl"
+    failed = line(START + timedelta(seconds=1), "Failed", "r-1", error="An error: too much")
+    lines = call("ana", "r-1").splitlines(keepends=True)
+    log.write_bytes(b"".join([*lines[:4], failed.replace(b'"INFO"', b'"ERROR"'), *lines[4:]]))
+    for words in ((), ("--follow",)):
+        program = process("search", "level:error", log, "--fields", "line,user,model,message", *words)
+        assert program.stdout
+        header, row = program.stdout.readline().decode(), program.stdout.readline().decode()
+        program.kill()
+        ended(program)
+        assert header.split() == ["line", "user", "model", "message"]
+        assert row.split() == ["5", "ana", KIMI, "Failed"]
+
+
+def test_a_key_that_no_line_has_is_told_with_the_nearest(log: Path) -> None:
+    narration = here("search", "user:ana", log, "--fields", "usr,duration_mss,zzz,message").narration
+    assert "'usr': is 'user' meant?" in narration
+    assert "'duration_mss': is 'duration_ms' meant?" in narration
+    assert "'zzz'" in narration
+    assert "'message'" not in narration
+    assert here("search", "user:ana", log, "--fields", "message,logger", "--json").narration == ""
+
+
+def test_calls_take_fields(log: Path) -> None:
+    ran = here("search", "user:ana", log, "--calls", "--fields", "request,user,output,cost", "--json")
+    assert ran.document["columns"] == ["request", "user", "output", "cost"]
+    assert [(row["request"], row["user"], row["output"]) for row in ran.document["rows"]] == [
+        ("r-0", "ana", 10),
+        ("r-2", "ana", 10),
+    ]
+    assert all(row["cost"] > 0 for row in ran.document["rows"])
+    assert_refused(here("search", "user:ana", log, "--calls", "--fields", "usr"), 2, "is 'user' meant?")
+    assert_refused(here("search", "user:ana", log, "--calls", "--fields", "message"), 2, "'message'")
+
+
+def test_following_writes_rows_as_a_table_does(log: Path) -> None:
+    words = ("search", "message:completed", log, "--fields", "time,status,duration_ms,user")
+    wanted = here(*words).text.splitlines(keepends=True)
+    program = process(*words, "--follow")
+    assert program.stdout
+    found = [program.stdout.readline().decode() for _ in wanted]
+    program.kill()
+    ended(program)
+    assert found == wanted
+
+
+def test_lines_of_several_files_begin_with_theirs(log: Path, tmp_path: Path) -> None:
+    other = tmp_path / "o\x1bther.jsonl"
+    other.write_bytes(log_of("ana"))
+    alone = here("search", "message:completed", other).text
+    assert alone.startswith("2026")
+    together = here("search", "user:ana message:completed", log, other).text.splitlines()
+    assert [text.partition(": ")[0] for text in together] == [str(log)] * 2 + [f"{tmp_path}/o␛ther.jsonl"]
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "only.jsonl").write_bytes(log_of("ana"))
+    assert here("search", "message:completed", tmp_path / "one").text == alone
+    assert outside("search", "message:completed", "-", stdin=log_of("ana")).text == alone
+    folder = here("search", "user:ana message:completed", tmp_path).text.splitlines()
+    assert sorted(folder) == sorted(together)
+    assert f"{together[2].partition(': ')[2]}\n" == alone
+
+
+@pytest.mark.parametrize("wanted", ["-level:error", "-Cem", "-Bot", "-timeout", "-hello", "-A1x", "-9999"])
+def test_a_filter_may_begin_with_a_minus(wanted: str, log: Path) -> None:
+    lines = 4 * LINES_OF_A_CALL + 1 - (4 if wanted == "-Cem" else 0)
+    assert here("search", wanted, log, "--count").text == f"{lines}\n"
+    assert len(here("search", "--", wanted, log).text.splitlines()) == lines
+    narrowed = here("top", log, "--json", "--filter", wanted).document
+    assert narrowed["totals"]["requests"] == (3 if wanted == "-Cem" else 4)
+
+
+def test_a_file_before_the_filter_is_told(log: Path) -> None:
+    assert_refused(here("search", log, "error"), 2, "is a file, and the filter stands before it")
+    assert_refused(here("search", log), 2, "is a file, and the filter stands before it")
+    assert_refused(outside("search", "error", stdin=b"{}\n"), 2, "what is piped in is read where -")
+    assert "PATH" not in here("search").narration
+
+
+def test_nothing_found_is_told_to_a_person(log: Path) -> None:
+    ours, theirs = os.openpty()
+    try:
+        program = process("search", "user:nobody", log, stderr=theirs)
+        assert program.wait(SECONDS) == 1
+        assert f"{4 * LINES_OF_A_CALL + 1} lines were looked at" in os.read(ours, 65536).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+        ended(program)
+    assert "looked at" not in here("search", "user:nobody", log).narration
 
 
 def test_raw_lines_are_exact_in_a_pipe(tmp_path: Path) -> None:

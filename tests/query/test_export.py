@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 
 import pytest
 
 from llmwatch.errors import UsageError
-from llmwatch.query.export import write_file
+from llmwatch.query.export import json_text, write_csv, write_file
 
 
 @pytest.mark.parametrize("form", ["csv", "json", "jsonl", "parquet"])
@@ -36,3 +38,18 @@ def test_every_format_holds_the_rows(tmp_path: Path, form: str) -> None:
     if form != "csv":
         with pytest.raises(UsageError, match="2 columns are named 'a'"):
             write_file(path, ("a", "a"), rows, replace=True)
+
+
+def test_nested_values_are_json_in_csv_and_what_is_no_number_is_unknown() -> None:
+    target = io.StringIO()
+    row = ([1, None], {"a": "é"}, float("nan"), float("-inf"), b"\xffx", 2.5)
+    write_csv(target, ["list", "map", "nan", "inf", "blob", "number"], [row])
+    assert next(csv.reader([target.getvalue().splitlines()[1]])) == [
+        "[1, null]",
+        '{"a": "\\u00e9"}',
+        "",
+        "",
+        "\\xffx",
+        "2.5",
+    ]
+    assert json.loads(json_text(row))[4] == "\\xffx"

@@ -7,19 +7,23 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import TypeVar
 
+import duckdb
 import pytest
 
 from llmwatch.cli.tail import _recorder
-from llmwatch.errors import LlmwatchError, SourceError
+from llmwatch.errors import LlmwatchError, SourceError, StoreError
 from llmwatch.query import monitor as monitor_module
+from llmwatch.query.filters.language import read_filter
+from llmwatch.query.found import SearchRequest
 from llmwatch.query.monitor import Monitor
 from llmwatch.query.snapshot import Snapshot
 from llmwatch.sources.source import SourceState
+from llmwatch.store.cancel import Cancel
 from llmwatch.store.slice import Slice
-from llmwatch.store.store import Store
+from llmwatch.store.store import Store, StoreSettings
 from tests.store.helpers import as_slice, opened
 
 PATIENCE = 20.0
@@ -129,6 +133,35 @@ def test_a_source_that_fails_in_a_moment_has_given_what_came_before(monkeypatch:
         said = watch(Emptied(COUNT, broken=30), store, monkeypatch)
         assert said == ["the source is gone for a moment"]
         assert numbers(store) == ALL
+
+
+def test_a_store_is_closed_while_searches_run() -> None:
+    for _ in range(5):
+        with opened(StoreSettings(keep_raw=True)) as store:
+            store.ingest(as_slice([LINE % number for number in range(20_000)]))
+            monitor = Monitor(Emptied(1), store, title="logs")
+            ended: list[Exception] = []
+            running = Event()
+
+            def search(
+                monitor: Monitor = monitor, running: Event = running, ended: list[Exception] = ended
+            ) -> None:
+                try:
+                    while True:
+                        for _ in monitor.search(SearchRequest(read_filter("9 or /x.*y/")), Cancel()):
+                            running.set()
+                except (duckdb.InterruptException, StoreError) as error:
+                    ended.append(error)
+
+            threads = [Thread(target=search, daemon=True) for _ in range(2)]
+            for thread in threads:
+                thread.start()
+            assert running.wait(PATIENCE)
+            monitor.stop()
+            store.close()
+            for thread in threads:
+                thread.join(PATIENCE)
+            assert len(ended) == len(threads)
 
 
 @pytest.mark.parametrize("together", [1, 7])

@@ -62,7 +62,7 @@ def test_single_nul_bytes_do_not_make_a_log_binary(tmp_path: Path) -> None:
 def test_a_missing_file_is_named_with_the_nearest_one(tmp_path: Path) -> None:
     (tmp_path / "router.jsonl").touch()
     words = sentence(tmp_path / "ruoter.jsonl")
-    assert words.endswith(f"does not exist; did you mean {tmp_path}/router.jsonl?")
+    assert words.endswith(f"does not exist; is {tmp_path}/router.jsonl meant?")
     assert sentence(tmp_path / "other").endswith("does not exist; check the path.")
     assert "cannot be listed" in sentence(tmp_path / "none" / "file", follow=True)
     assert "matches no file" in sentence(tmp_path / "*.nothing")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llmwatch.errors import SourceError, StoreError
+from llmwatch.query.matching import values_of
 from llmwatch.store import line_store
+from llmwatch.store.documents import extracted
 from llmwatch.store.line_store import LineStore, StoreLines
 from llmwatch.store.slice import Slice, WholeFile
 from llmwatch.store.store import Store, StoreSettings
@@ -72,6 +75,11 @@ ODD_LINES = [
     b"ends in\x01",
     b"\x02",
     "é💥\u2028\u0085".encode(),
+    codecs.BOM_UTF8,
+    codecs.BOM_UTF8 + b" \t",
+    codecs.BOM_UTF8 * 2,
+    b" " + codecs.BOM_UTF8,
+    codecs.BOM_UTF8 + b"{}",
 ]
 PLAIN = st.lists(
     st.sampled_from(ODD_LINES)
@@ -90,11 +98,13 @@ thorough = settings(
 )
 
 
-def expected(lines: Sequence[bytes]) -> list[tuple[int, str]]:
+def expected(lines: Sequence[bytes], first: int = 1) -> list[tuple[int, str]]:
+    if first == 1 and lines:
+        lines = [lines[0].removeprefix(codecs.BOM_UTF8), *lines[1:]]
     return [
         (number, line.rstrip(b"\r").decode("utf-8", "backslashreplace"))
-        for number, line in enumerate(lines, 1)
-        if line.strip()
+        for number, line in enumerate(lines, first)
+        if line.removeprefix(codecs.BOM_UTF8).strip()
     ]
 
 
@@ -118,9 +128,7 @@ def test_the_readers_way_is_pythons(lines: list[bytes]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(line_store, "_IN_PYTHON_BELOW", 0)
         with opened(piece) as store:
-            assert [(row[2], row[3]) for row in everything(store)] == [
-                (number + 6, text) for number, text in expected(lines)
-            ]
+            assert [(row[2], row[3]) for row in everything(store)] == expected(lines, 7)
 
 
 def test_a_plain_file_is_not_copied(tmp_path: Path) -> None:
@@ -140,6 +148,62 @@ def test_a_file_that_the_reader_refuses_is_copied_whole(data: bytes, tmp_path: P
         texts = [text for _, text in expected(data.split(b"\n"))]
         assert messages(store) == [*texts, "good"]
         assert store.count == len(texts) + 1
+
+
+ODD = [
+    b'{"n": 1}',
+    b'{"n": 2, "note": "bad\xff"}',
+    b'{"n": 3, "note": "\\ud800"}',
+    b'{"n": 4, "note": "raw\x1b[31m"}',
+    b'{"n": 5, "note": NaN}',
+    b"plain {",
+    codecs.BOM_UTF8 + b'{"n": 6, "timestamp": "2026-02-27T16:47:00Z"}',
+    b'  {"n": 7, "note": "\t\\udfff"}',
+    b'{"n": 8',
+]
+
+
+def number_of(line: bytes) -> int | None:
+    """What is its `n`."""
+    return next((number for number in range(1, 8) if b'"n": %d' % number in line), None)
+
+
+@pytest.mark.parametrize("way", ["in place", "in Python", "by the reader", "recorded", "in a store"])
+def test_json_that_the_database_refuses_has_a_second_chance(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = b"".join(
+        line + b"\n" for line in ODD if way not in ("in place", "by the reader") or b"\xff" not in line
+    )
+    if way == "by the reader":
+        monkeypatch.setattr(line_store, "_IN_PYTHON_BELOW", 0)
+    piece = Slice("a.jsonl", "a.jsonl", 1, data, b"{}\n" * data.count(b"\n") if way == "recorded" else None)
+    with ExitStack() as stack:
+        found: LineStore | StoreLines
+        if way == "in place":
+            good = settled(tmp_path / "good.jsonl", b'{"n": 9}\n')
+            found = stack.enter_context(opened(files=[settled(tmp_path / "a.jsonl", data), good]))
+        elif way == "in a store":
+            store = stack.enter_context(closing(Store(StoreSettings(keep_raw=True))))
+            store.ingest(piece)
+            found = StoreLines(store)
+            values = values_of(store, range(len(ODD)), ["n"])
+            assert values == tuple((None if text is None else str(text),) for text in map(number_of, ODD))
+        else:
+            found = stack.enter_context(opened(piece))
+        number = extracted("json_extract", "['/n']")
+        text = f"SELECT message, ({number})[1]::INTEGER FROM {found.relation} WHERE source = 'a.jsonl' ORDER BY line"
+        assert [number for _, number in found.query(text).rows] == [
+            number_of(line) for line in data.splitlines()
+        ]
+        assert [(place, message) for place, (message, _) in enumerate(found.query(text).rows, 1)] == expected(
+            data.splitlines()
+        )
+        assert found.query(f"SELECT min(time) FROM {found.relation}").rows == [
+            (datetime(2026, 2, 27, 16, 47),)
+        ]
+        if way == "in place":
+            assert found.query("SELECT DISTINCT source FROM kept.lines").rows == [("a.jsonl",)]
 
 
 def test_a_file_that_grows_is_what_it_was_when_it_was_taken(tmp_path: Path) -> None:

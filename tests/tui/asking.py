@@ -65,6 +65,7 @@ BY_MODEL = Answer(
     scanned=48_211,
     matched=16_067,
     binned="t",
+    bin_seconds=300,
 )
 BY_TIME = Answer(
     ("bin(1m)", "count(*)", "avg(latency)", "sum(cost)"),
@@ -74,6 +75,7 @@ BY_TIME = Answer(
     scanned=48_211,
     matched=48_211,
     binned="bin(1m)",
+    bin_seconds=60,
 )
 FAULT = "fields @timestamp, @message\n| filtre status >= 400\n| limit 20"
 RUNBOOK = Library(

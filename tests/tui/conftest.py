@@ -14,6 +14,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from llmwatch.tui.app import MonitorApp
+from llmwatch.tui.history import History
 from llmwatch.tui.looking import PAUSE_SECONDS
 from tests.tui.feed import FakeFeed, FakeFilters
 
@@ -38,7 +39,7 @@ class Stage:
         """Type into what has the focus, faster than anybody can, and wait for what comes of it."""
         focused = self.app.focused
         assert isinstance(focused, Input)
-        focused.insert_text_at_cursor(text)
+        focused.replace(text, *sorted(focused.selection))
         await self.pilot.pause(PAUSE_SECONDS * 1.2)
         await self.settle()
 
@@ -84,9 +85,11 @@ Start = Callable[..., AbstractAsyncContextManager[Stage]]
 @pytest.fixture
 def start() -> Start:
     @asynccontextmanager
-    async def started(feed: FakeFeed | None = None, size: tuple[int, int] = WIDE) -> AsyncIterator[Stage]:
+    async def started(
+        feed: FakeFeed | None = None, size: tuple[int, int] = WIDE, searches: History | None = None
+    ) -> AsyncIterator[Stage]:
         feed, filters = feed or FakeFeed(), FakeFilters()
-        app = MonitorApp(feed, clock=lambda: 0.0, filters=filters)
+        app = MonitorApp(feed, clock=lambda: 0.0, filters=filters, searches=searches)
         async with app.run_test(size=size) as pilot:
             stage = Stage(app, feed, filters, pilot)
             await stage.settle()

@@ -12,6 +12,7 @@ from llmwatch.clean import clean
 from llmwatch.query.detail import EventDetail
 from llmwatch.query.snapshot import Usage
 from llmwatch.sources.source import Feed, SourceState
+from llmwatch.tui.screens.detail import DetailScreen
 from llmwatch.tui.widgets.column import Cell, Column
 from llmwatch.tui.widgets.line_table import LineTable
 from llmwatch.tui.widgets.text import content, fit
@@ -65,24 +66,32 @@ def hostile_feed() -> FakeFeed:
     return FakeFeed(title=title, users=dict(named), models=dict(named), events=rows, sources=troubles)
 
 
-@pytest.mark.parametrize(("size", "opened"), [(SMALL, "3"), (WIDE, "1")])
-async def test_every_pane_and_dialog_shows_only_harmless_text(
-    start: Start, size: tuple[int, int], opened: str
-) -> None:
+@pytest.mark.parametrize("size", [SMALL, WIDE])
+async def test_every_pane_shows_only_harmless_text(start: Start, size: tuple[int, int]) -> None:
     async with start(hostile_feed(), size) as stage:
-        for pane in "123":
+        for pane in "123o":
             await stage.press(pane, "y")
             assert_harmless(stage)
+        assert stage.app.is_running
+
+
+async def test_every_source_is_told_of_in_harmless_text(start: Start) -> None:
+    async with start(hostile_feed(), SMALL) as stage:
         await stage.press("o")
         for _ in HOSTILE:
             await stage.press("j", "y")
             assert_harmless(stage)
-        await stage.press("o", opened, "home")
+
+
+@pytest.mark.parametrize("pane", ["1", "3"])
+async def test_every_dialog_shows_only_harmless_text(start: Start, pane: str) -> None:
+    async with start(hostile_feed(), SMALL) as stage:
+        await stage.press(pane, "home")
         for _ in HOSTILE:
             await stage.press("enter")
+            assert stage.shows(DetailScreen)
             assert_harmless(stage)
-            await stage.press("escape", "j")
-        assert stage.app.is_running
+            await stage.pilot.press("escape", "j")
 
 
 def assert_harmless(stage: Stage) -> None:
@@ -93,13 +102,15 @@ def assert_harmless(stage: Stage) -> None:
 
 
 async def test_a_hostile_name_that_is_sought_is_harmless(start: Start) -> None:
-    for text in HOSTILE:
-        sought = (SourceState(text, "waiting", group=True),)
-        async with start(FakeFeed(users={}, models={}, events=[], sources=sought), SMALL) as stage:
+    feed = FakeFeed(users={}, models={}, events=[])
+    async with start(feed, SMALL) as stage:
+        for text in HOSTILE:
+            feed.sources = (SourceState(text, "waiting", group=True),)
+            await stage.tick()
             assert "looking for log group" in stage.text()
             assert_harmless(stage)
-            await stage.press("o")
-            assert_harmless(stage)
+        await stage.press("o")
+        assert_harmless(stage)
 
 
 async def test_a_click_on_markup_runs_nothing(start: Start) -> None:
@@ -115,13 +126,13 @@ async def test_a_click_on_markup_runs_nothing(start: Start) -> None:
 
 async def test_the_raw_line_is_shown_and_bounded(start: Start) -> None:
     async with start() as stage:
-        await stage.press("3")
+        await stage.press("3", "enter")
+        assert stage.app.dialog
         for raw in (*HOSTILE, json.dumps({"a": HOSTILE}), "[" * 50_000, None):
-            stage.feed.answer = EventDetail(raw, (), None)
-            await stage.press("enter")
+            stage.app.dialog.show(EventDetail(raw, (), None))
+            await stage.pilot.pause()
             assert_harmless(stage)
             assert len(stage.app.screen.query_one("#detail-raw", LineTable).rows) < 10_000
-            await stage.press("escape")
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -14,6 +14,7 @@ from llmwatch.query.snapshot import Counters
 from llmwatch.sources.source import SourceState
 from llmwatch.tui.actions import ACTIONS
 from llmwatch.tui.panes.columns import is_bad, is_error
+from llmwatch.tui.registry import EVERY_ACTION
 from llmwatch.tui.screens.detail import DetailScreen
 from llmwatch.tui.screens.help import HelpScreen, help_lines
 from llmwatch.tui.screens.monitor import MonitorScreen
@@ -356,6 +357,19 @@ async def test_quitting_stops_the_feed(start: Start) -> None:
 
 
 def test_no_key_a_terminal_keeps_for_itself() -> None:
-    keys = [key for action in ACTIONS for key in action.keys.split(",")]
+    keys = [key for action in EVERY_ACTION for key in action.keys.split(",")]
     assert not {"ctrl+s", "ctrl+q", "ctrl+a", "ctrl+z"} & set(keys)
-    assert len({action.id for action in ACTIONS}) == len(ACTIONS)
+    assert len({action.id for action in EVERY_ACTION}) == len(EVERY_ACTION)
+
+
+@pytest.mark.parametrize("size", [SMALL, WIDE])
+async def test_the_help_cuts_nothing(start: Start, size: tuple[int, int]) -> None:
+    async with start(size=size) as stage:
+        await stage.press("question_mark")
+        table = stage.app.screen.query_one("#help", LineTable)
+        shown = " ".join(f"{line.name} {line.words}" for line in table.rows)
+        said = " ".join(f"{line.name} {line.words}" for line in help_lines())
+        assert shown.split() == said.split()
+        (_, name_cells), (_, word_cells) = table.placed
+        assert max(len(line.name) + 2 * (not line.group) for line in table.rows) <= name_cells
+        assert max(len(line.words) for line in table.rows) <= word_cells

@@ -16,12 +16,15 @@ from rich.cells import cell_len
 from textual.events import Paste
 
 from llmwatch.clean import clean, literal
-from llmwatch.errors import SourceError, UsageError
+from llmwatch.errors import PlacedError, SourceError, UsageError
 from llmwatch.query.insights.answer import Answer
 from llmwatch.query.insights.faults import QueryError
+from llmwatch.query.runbook import PLACEHOLDER
+from llmwatch.query.runbook import RUNBOOK as BUILT_IN
 from llmwatch.tui.history import KEPT, History
-from llmwatch.tui.panes.answer import Row, shown
-from llmwatch.tui.screens.prompt import PromptScreen
+from llmwatch.tui.panes.answer import Row, copied, shown
+from llmwatch.tui.panes.query_actions import QUERY_ACTIONS
+from llmwatch.tui.screens.prompt import Done, PromptScreen
 from llmwatch.tui.screens.queries import Known, Library, QueriesScreen
 from llmwatch.tui.screens.row import RowScreen
 from llmwatch.tui.widgets.column import Cell
@@ -102,11 +105,14 @@ async def test_a_fault_is_shown_with_its_place_and_the_cursor_goes_there(size: t
 
 
 def test_a_caret_far_to_the_right_of_wide_characters_points_at_the_right_cell() -> None:
-    said = complaint("no such function\nsorry\n東京 \u202e nope(x)\n     ^")
+    text = "fields x\n東京 \u202e nope(x)\n| limit 1"
+    said = complaint("no such function\nsorry", text, text.index("nope"))
     assert said.sentence.text == "no such function sorry"
     assert said.line
+    assert said.line.text == "東京 ‹202E› nope(x)"
     assert said.place == cell_len("東京 ‹202E› ")
-    assert complaint("plain").line is None
+    assert complaint("plain", text, len(text)).place == len("| limit 1")
+    assert complaint("plain\n^", text, None).line is None
 
 
 async def test_the_answer_stays_when_the_next_query_fails() -> None:
@@ -119,6 +125,20 @@ async def test_the_answer_stays_when_the_next_query_fails() -> None:
         assert "1,234 rows" not in stage.text()
         await stage.ask("dead", RuntimeError("engine \x1b[2J broke"))
         assert "engine ␛[2J broke" in stage.text()
+
+
+async def test_a_hint_how_to_begin_does_not_stand_under_an_error() -> None:
+    async with started() as stage:
+        assert "write a query above" in stage.text()
+        await stage.ask("bad", UsageError("no"))
+        assert "write a query above" not in stage.text()
+
+
+@pytest.mark.parametrize("keys", ["query-editor", "query"])
+def test_the_footer_has_what_can_be_done(keys: str) -> None:
+    hints = [action.hint for action in QUERY_ACTIONS if action.hint and keys in action.panes]
+    assert {"run", "runbook", "save"} <= {*hints}
+    assert len({*hints}) == len(hints)
 
 
 # The history
@@ -190,6 +210,16 @@ async def test_a_query_of_the_runbook_is_chosen_by_its_preview() -> None:
         assert stage.pane.editor.text == RUNBOOK.queries[1].text
 
 
+async def test_what_stands_for_an_address_is_selected_to_be_written_over() -> None:
+    text = f'fields x\n| filter user_email = "{PLACEHOLDER}"\n| limit 5'
+    async with started() as stage:
+        stage.pane._read = lambda: Library((Known("one-user", "of one user", text),))
+        await stage.press("ctrl+o", "enter")
+        assert stage.pane.editor.selected_text == PLACEHOLDER
+        await stage.press(*"a@b.c")
+        assert stage.pane.editor.text == text.replace(PLACEHOLDER, "a@b.c")
+
+
 async def test_queries_that_cannot_be_read_are_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> Library:
         raise UsageError("config.toml is not TOML: \x1b[2J")
@@ -208,7 +238,9 @@ async def test_enter_shows_a_row_in_full_and_y_copies_it() -> None:
     answer = Answer(tuple(f"column {n}" for n in range(20)), ((*range(1_000, 1_019), long),))
     async with started(answer, SMALL) as stage:
         await stage.ask()
-        assert "20 columns: enter shows all" in stage.text()
+        headings = next(line for line in stage.lines() if "column 0" in line).count("column ")
+        assert 0 < headings < 20
+        assert f"{headings} of 20 columns: enter on a row shows all" in stage.text()
         await stage.press("escape", "y")
         assert stage.app.clipboard.split("\t") == [*map(str, range(1_000, 1_019)), clean(long, 1_000).text]
         await stage.press("enter")
@@ -220,6 +252,14 @@ async def test_enter_shows_a_row_in_full_and_y_copies_it() -> None:
         assert stage.app.clipboard == clean(long, 1_000).text
         await stage.press("escape")
         assert not stage.shows(RowScreen)
+
+
+async def test_times_are_not_cut_however_many_columns_there_are() -> None:
+    long = tuple(f"column {n} of a long name" for n in range(9))
+    answer = Answer(("@timestamp", *long), ((at(7), *long),))
+    async with started(answer, SMALL) as stage:
+        await stage.ask()
+        assert at(7) in stage.text()
 
 
 async def test_a_new_answer_is_seen_from_its_beginning() -> None:
@@ -235,6 +275,29 @@ async def test_a_new_answer_is_seen_from_its_beginning() -> None:
         assert "no rows" in stage.text()
         await stage.press("escape", "enter", "y", "t")
         assert stage.pane.title.text == "Query · 0"
+
+
+def test_a_number_among_texts_is_as_short_as_elsewhere() -> None:
+    mean = 3223.0714285714284
+    made = shown(Answer(("a", "b"), ((mean, mean), (1_234_567, None), ("x", 1.0))), None, 0.0)
+    assert [column.cell(made.rows[0], START).text.text for column in made.columns] == ["3,223.07", "3,223.07"]
+    assert made.columns[0].cell(made.rows[1], START).text.text == "1,234,567"
+    assert copied(made.rows[0].values) == f"{mean}\t{mean}"
+
+
+async def test_a_prompt_gives_what_was_filled_in() -> None:
+    found: list[str | None] = []
+    async with started() as stage:
+        prompt = PromptScreen[str](literal("A field"), "", literal("a key"), lambda name, _: Done(name))
+        stage.app.push_screen(prompt, found.append)
+        await stage.press(*" usage.x ", "enter")
+        assert found == ["usage.x"]
+
+
+def test_built_in_queries_are_told_apart_by_their_titles() -> None:
+    titles = [query.title for query in BUILT_IN.values()]
+    assert len({*titles}) == len(titles)
+    assert PLACEHOLDER in BUILT_IN["one-user"].title
 
 
 def test_figures_are_short_and_unknown_is_not_zero() -> None:
@@ -281,6 +344,16 @@ async def test_rows_are_written_to_a_file_for_the_owner_alone(folder: Path) -> N
         assert stage.notices() == [f"Wrote 1,234 rows to {file}"]
 
 
+async def test_nothing_is_written_before_a_name_is_agreed_on_and_the_folder_is_said(folder: Path) -> None:
+    async with started() as stage:
+        await stage.ask()
+        await stage.press("escape", "x")
+        assert stage.shows(PromptScreen)
+        assert f"in {folder};" in stage.said()
+        await stage.press("escape")
+        assert list(folder.iterdir()) == []
+
+
 async def test_a_file_is_replaced_only_when_that_is_said_twice(folder: Path) -> None:
     mine = folder / "mine.json"
     mine.write_text("mine")
@@ -320,7 +393,7 @@ async def test_a_query_is_saved_under_a_name(folder: Path, monkeypatch: pytest.M
         await stage.press("escape", "w")
         assert stage.notices() == ["There is no query to save."]
         stage.pane.fill(QUERY)
-        await stage.press("escape", "w", *"a b", "enter")
+        await stage.press("f2", *"a b", "enter")
         assert "cannot be a name" in stage.text()
         await stage.press("ctrl+u", *"mine", "enter")
         assert load_config().queries == {"mine": QUERY}
@@ -343,6 +416,7 @@ async def test_hostile_names_and_values_are_only_text(size: tuple[int, int], bin
             (texts[0], texts[3], texts[5]),
             tuple((at(n % 9), text, n) for n, text in enumerate(texts * 3)),
             binned=texts[0],
+            bin_seconds=60,
             remarks=tuple(texts),
         )
     else:
@@ -369,7 +443,7 @@ async def test_hostile_names_and_values_are_only_text(size: tuple[int, int], bin
             await stage.press("pagedown")
         await stage.press("escape")
         for text in texts:
-            await stage.ask("x", UsageError(f"{text}\n{text}\n  ^"))
+            await stage.ask(text, PlacedError(text, text, len(text) // 2))
             assert stage.harmless()
 
 
@@ -397,7 +471,7 @@ async def test_a_long_paste_is_cut_and_that_is_said() -> None:
 async def test_ten_thousand_rows_cost_the_screen_what_ten_do() -> None:
     """Cells are made for the rows in view, whatever the number of rows."""
     rows = tuple((at(number % 500), f"user{number}", number, number / 7) for number in range(10_000))
-    async with started(Answer(("t", "user", "n", "m"), rows, binned="t"), SMALL) as stage:
+    async with started(Answer(("t", "user", "n", "m"), rows, binned="t", bin_seconds=60), SMALL) as stage:
         await stage.ask()
         made = 0
         (first, *others) = stage.pane.table.columns

@@ -63,7 +63,7 @@ async def test_chips_say_what_they_are_and_do(start: Start) -> None:
             "-model:kimi* (off) ✕",
             "-(status:error or status:aborted) ✕",
         ]
-        assert re.split(r"\s{2,}", stage.lines()[1].strip()) == [*parts, "F edits"]
+        assert re.split(r"\s{2,}", stage.lines()[1].strip()) == [*parts, "⌫ removes the last", "F edits"]
 
 
 @pytest.mark.parametrize("cells", [*range(1, 30), 40, 80, 200])
@@ -184,6 +184,32 @@ async def test_escape_never_takes_a_filter_away(start: Start) -> None:
     async with start(scoped()) as stage:
         await stage.press("escape", "3", "escape", "slash", "escape", "escape", "escape")
         assert stage.feed.scope.chips == CHIPS
+
+
+async def test_backspace_takes_the_newest_filter_away_and_names_it(start: Start) -> None:
+    async with start(scoped()) as stage:
+        await stage.press("backspace")
+        assert stage.feed.scope == Scope(since=SINCE, chips=CHIPS[:2])
+        assert stage.notices() == ["Took away the filter -(status:error or status:aborted)"]
+        await stage.press("slash", "x", "backspace")
+        assert stage.feed.scope.chips == CHIPS[:2]
+        await stage.press("escape")
+        await stage.press("backspace", "backspace", "backspace")
+        assert stage.feed.scope == Scope(since=SINCE)
+        assert stage.notices()[-1] == "No filter is there to take away."
+
+
+@pytest.mark.parametrize("size", [SMALL, WIDE])
+async def test_filters_are_not_in_the_query_and_say_so_there(start: Start, size: tuple[int, int]) -> None:
+    async with start(scoped(), size) as stage:
+        assert "not in the query" not in stage.text()
+        await stage.press("colon")
+        assert stage.lines()[1].strip().startswith("since 15:00Z  not in the query:  user:alice ✕")
+        await stage.press("escape", "1")
+        assert "not in the query" not in stage.text()
+    async with start(FakeFeed(scope=Scope(since=SINCE)), size) as stage:
+        await stage.press("colon")
+        assert "not in the query" not in stage.text()
 
 
 # The prompt
@@ -312,15 +338,17 @@ async def test_a_saved_filter_that_is_wrong_says_so(start: Start) -> None:
 async def test_hostile_filters_are_harmless(start: Start) -> None:
     hostile = [Chip(replace(CHIPS[0].filter, text=text)) for text in HOSTILE]
     saved = {text: text for text in HOSTILE}
-    async with start(scoped(*hostile), WIDE) as stage:
-        assert_harmless(stage)
     async with start(scoped(*hostile), SMALL) as stage:
+        assert_harmless(stage)
         stage.filters.kept = saved
         await stage.press("F")
-        for _ in HOSTILE:
-            await stage.press("e")
+        assert_harmless(stage)
+        for text in HOSTILE:
+            stage.app.push_screen(FilterPrompt("Edit the filter", stage.filters, None, value=text))
+            await stage.pilot.pause()
             assert_harmless(stage)
-            await stage.press("escape", "i", "j")
+            stage.app.pop_screen()
+        await stage.press("i", "G", "i")
         assert_harmless(stage)
         await stage.press("tab", "G", "o")
         assert_harmless(stage)

@@ -29,6 +29,8 @@ class Field:
     """SQL over `lines l`; None: no line says it of itself."""
     own: bool = False
     """Every line has its own, which may not be that of its call."""
+    said: bool = False
+    """On lines, it is that of the call or the one the line itself says: either will do."""
     aliases: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
     """All values there are, if they are few."""
@@ -57,14 +59,15 @@ _TIME = ("time", "l.time")
 _ERROR_TEXT = Field("error_text", "what the error says", "text", "error", "l.error")
 
 FIELDS = (
-    Field("user", "who called: the e-mail, or else the id", "text", '"user"', 'l."user"'),
-    Field("model", "the model that was called", "text", "model", "l.model"),
+    Field("user", "who called: the e-mail, or else the id", "text", '"user"', 'l."user"', said=True),
+    Field("model", "the model that was called", "text", "model", "l.model", said=True),
     Field(
         "requested",
         "the model as the client named it",
         "text",
         "requested_model",
         "l.requested_model",
+        said=True,
         aliases=("requested_model",),
     ),
     Field("provider", "who serves the model", "text", "provider", "l.provider"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from llmwatch.query.filters.compiled import on_calls, on_lines
 from llmwatch.query.filters.condition import Condition
-from llmwatch.query.filters.tree import Conjunction, Node, Test, Text, leaves
+from llmwatch.query.filters.tree import Conjunction, Disjunction, Node, Test, Text, leaves
 
 __all__ = ["Condition", "Filter"]
 
@@ -44,4 +44,25 @@ class Filter:
         bytes cannot be judged by its bytes.
         """
         parts = self.tree.parts if isinstance(self.tree, Conjunction) else (self.tree,)
-        return tuple(part.pattern for part in parts if isinstance(part, Text))
+        return tuple(pattern for pattern in map(_pattern, parts) if pattern)
+
+
+def _pattern(node: Node) -> str | None:
+    """What every text has in which this is found; None if that is nothing, or too large for RE2."""
+    import re2
+
+    if isinstance(node, Text):
+        return node.pattern
+    if not isinstance(node, Disjunction):
+        return None
+    patterns = [part.pattern for part in node.parts if isinstance(part, Text)]
+    if len(patterns) < len(node.parts):
+        return None
+    together = "|".join(f"(?:{pattern})" for pattern in patterns)
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        re2.compile(together, options)
+    except re2.error:
+        return None
+    return together

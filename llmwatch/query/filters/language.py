@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
-from llmwatch.errors import PlacedError, UsageError
+from llmwatch.errors import PlacedError, UsageError, meant
+from llmwatch.query.filters.compiled import lookups
 from llmwatch.query.filters.fields import BY_NAME, FIELDS
 from llmwatch.query.filters.filter import Filter
 from llmwatch.query.filters.grammar import parser
 from llmwatch.query.filters.patterns import checked_pattern, free_text, literal_text
-from llmwatch.query.filters.refusals import RefusedError, meant, refusal, refuse_characters, refuse_word
+from llmwatch.query.filters.refusals import RefusedError, refusal, refuse_characters, refuse_word
 from llmwatch.query.filters.tree import Conjunction, Disjunction, Node, Test, Text, joined, negated
 from llmwatch.query.filters.values import Sign, Word, asked
 
@@ -23,7 +24,10 @@ LONGEST_TEXT = 10_000
 """Characters of a filter."""
 
 MOST_QUESTIONS = 200
-"""Of a filter, with all saved ones in it: DuckDB plans as many in a second or two."""
+"""Of a filter, with all saved ones in it."""
+
+MOST_LOOKUPS = 40
+"""From one table into another: DuckDB plans as many in a second at most, and twice as many in four times that."""
 
 DEEPEST = 50
 """Parentheses, negations and saved filters inside each other."""
@@ -44,7 +48,15 @@ def read_filter(text: str, saved: Mapping[str, str] = _NOTHING) -> Filter:
         raise UsageError(
             'there is nothing to filter by: write user:alice, status:error, latency>5s or "a text"'
         )
-    return Filter(stripped, _Reader(saved).read(stripped))
+    tree = _Reader(saved).read(stripped)
+    if lookups(tree) > MOST_LOOKUPS:
+        raise PlacedError(
+            f"a filter looks for calls, lines and texts in at most {MOST_LOOKUPS} places: leave some out, or write "
+            "together what is asked of calls, of lines, and of text, as (user:a OR user:b) (one OR two)",
+            stripped,
+            0,
+        )
+    return Filter(stripped, tree)
 
 
 def exact(name: str, value: str | None) -> Filter:
@@ -168,9 +180,8 @@ class _Reader:
         text = self.saved[name].strip()
         try:
             node = self.read(text) if text else None
-        except UsageError as error:
-            sentence = str(error).partition("\n")[0]
-            raise RefusedError(f"the saved filter @{name} is refused: {sentence}", place) from None
+        except PlacedError as error:
+            raise RefusedError(f"the saved filter @{name} is refused: {error.sentence}", place) from None
         if node is None:
             raise RefusedError(f"the saved filter @{name} is empty: save another under that name", place)
         self.names.pop()

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import re
-from functools import cache
-from typing import TYPE_CHECKING
 
 from llmwatch.query.filters.refusals import RefusedError
 from llmwatch.query.filters.tree import Text
-
-if TYPE_CHECKING:
-    from re2 import Options
+from llmwatch.query.regex import PatternError, check_pattern
 
 _SHORT_ESCAPES = {
     '"': '"',
@@ -30,18 +26,6 @@ _BETWEEN_WORDS = r"[^0-9A-Za-z\x{80}-\x{10FFFF}]"
 """All beyond ASCII is of words: RE2 takes 10 ms to compile what Unicode calls letters."""
 
 _WILD = {"*": ".*", "?": "."}
-
-_LARGEST_PATTERN = 1 << 16
-"""Bytes of memory, of the 8 MiB that DuckDB gives it. Large patterns search kilobytes a second: `(.{1,30}){1,30}!`
-does, and needs 256 KiB; `.{1,300}` fits, and searches tens of megabytes."""
-
-_NO_BACK_REFERENCE = "RE2 has no back-references, so that no pattern can hang: write out what may repeat"
-_NO_LOOK_AROUND = "RE2 has no look-around, so that no pattern can hang: write two, as /this/ -/that/"
-_REMEDIES = (
-    *((start, _NO_LOOK_AROUND) for start in ("(?=", "(?!", "(?<")),
-    *((start, _NO_BACK_REFERENCE) for start in ("(?P=", *(f"\\{digit}" for digit in range(1, 10)))),
-)
-"""How what is not in RE2 begins → what to do."""
 
 
 def literal_text(words: str) -> Text:
@@ -76,39 +60,14 @@ def part_of_value(value: str, *, wild: bool) -> str:
 
 def checked_pattern(pattern: str, place: int) -> str:
     """A pattern that a person wrote at that place, if RE2 takes it. Raises RefusedError."""
-    import re2
-
     try:
-        compiled = re2.compile(pattern, _options())
-    except re2.error as error:
-        what = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else str(error)
-        raise RefusedError(*_refusal(pattern, what, place)) from None
-    if compiled.groupindex:
+        names = check_pattern(pattern)
+    except PatternError as error:
+        raise RefusedError(str(error), place + error.offset) from None
+    if names:
         named = max(pattern.find("(?<"), pattern.find("(?P<"))
         raise RefusedError("groups of a filter have no names: write ( alone", place + max(named, 0))
     return pattern
-
-
-@cache
-def _options() -> Options:
-    import re2
-
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = _LARGEST_PATTERN
-    return options
-
-
-def _refusal(pattern: str, what: str, place: int) -> tuple[str, int]:
-    """RE2 ends its sentence with the part it means, or the beginning of that part."""
-    reason, _, part = what.partition(": ")
-    for start, remedy in _REMEDIES:
-        if part and (start.startswith(part) or part.startswith(start)) and start in pattern:
-            return remedy, place + pattern.find(start)
-    if reason.startswith("pattern too large"):
-        return "this pattern is too large to be quick: let less be repeated, or repeat it less often", place
-    sentence = f"this is no regular expression of RE2 ({reason}): mend it, or write the text in double quotes"
-    return sentence, place + max(pattern.find(part), 0)
 
 
 def _is_plain(char: str) -> bool:

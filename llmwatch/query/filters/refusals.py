@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +11,9 @@ if TYPE_CHECKING:
 _UNFIT = re.compile("[\0\ud800-\udfff]")
 _ENDS_WITH_OPERATOR = re.compile(r"[^\W\d][\w.]*(?::|!=|[<>=]=?)")
 _BEGINS_LIKE_A_REGEX = re.compile(r"/.*[\\^$|\[\]{}]")
+_UNENDED_REGEX = re.compile(r"(?:^|[\s(-])(/[^\s/]*)$")
+"""Up to where the parser stopped: it takes a slash without another one after it for the beginning of a word."""
+_NO_END = "this begins like a /regex/ and has no end: write / or /i there, or the text in double quotes"
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 
 _BETWEEN = '{0} stands between two filters: write one on each side, or "{0}" for the text'
@@ -30,12 +31,6 @@ class RefusedError(Exception):
     def __init__(self, sentence: str, place: int) -> None:
         super().__init__(sentence)
         self.place = place
-
-
-def meant(name: str, names: Iterable[str]) -> str:
-    """The names that are nearest to one that is not among them, as a question; empty if none is near."""
-    near = get_close_matches(name.lower(), list(names), 3, 0.6)
-    return f"is {' or '.join(near)} meant? " if near else ""
 
 
 def refuse_characters(text: str) -> None:
@@ -61,10 +56,7 @@ def refuse_word(word: str, place: int) -> None:
             "an operator stands between a field and a value: write cost>0.5 or cost > 0.5", place
         )
     if _BEGINS_LIKE_A_REGEX.match(word):
-        raise RefusedError(
-            "this begins like a /regex/ and has no end: write / or /i there, or the text in double quotes",
-            place,
-        )
+        raise RefusedError(_NO_END, place)
     if not word.strip("*?"):
         raise RefusedError("every line has this: write more of the text, or leave it out", place)
 
@@ -78,6 +70,8 @@ def refusal(error: UnexpectedInput, text: str) -> RefusedError:
         return _at_end(text)
     begins = text[place]
     expected = getattr(error, "expected", None) or getattr(error, "allowed", None) or ()
+    if unended := _UNENDED_REGEX.search(text, 0, place):
+        return RefusedError(_NO_END, unended.start(1))
     if begins == '"':
         sentence = _of_quote(text[place:])
     elif begins == ")":

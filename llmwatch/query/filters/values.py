@@ -11,10 +11,10 @@ from fnmatch import fnmatchcase
 from math import ceil, floor
 from typing import Literal
 
-from llmwatch.errors import UsageError
+from llmwatch.errors import UsageError, meant
 from llmwatch.query.filters.fields import BY_NAME, FLAGS, Field, Type
 from llmwatch.query.filters.patterns import part_of_value
-from llmwatch.query.filters.refusals import RefusedError, meant
+from llmwatch.query.filters.refusals import RefusedError
 from llmwatch.query.filters.tree import (
     Conjunction,
     Disjunction,
@@ -34,8 +34,10 @@ _COUNT = re.compile(r"(0|[1-9][0-9]{0,18})(\.[0-9]{1,6})?([kKM]?)")
 _MONEY = re.compile(r"\$?(0|[1-9][0-9]{0,14})(\.[0-9]{1,12})?([kKM]?)")
 _DURATION = re.compile(r"(0|[1-9][0-9]{0,11})(\.[0-9]{1,6})?(ms|s|m|h|d)")
 """So many digits that Decimal, and DuckDB's DECIMAL(38, 12), have them all."""
-_HTTP = re.compile(r"[1-9][0-9]{2}")
-_HTTP_CLASS = re.compile(r"([1-9])[xX]{2}")
+_HTTP = re.compile(r"[1-5][0-9]{2}")
+_HTTP_BOUND = re.compile(r"[1-5][0-9]{2}|600")
+"""`http<600` is all of them."""
+_HTTP_CLASS = re.compile(r"([1-5])[xX]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,8 @@ def _http(field: Field, sign: Sign, word: Word) -> Node:
     if (many := _HTTP_CLASS.fullmatch(word.text)) and sign in (":", "="):
         first = int(many[1]) * 100
         return Conjunction((Test(field, ">=", first), Test(field, "<=", first + 99)))
-    return _whole(field, sign, word, lambda text: Decimal(text) if _HTTP.fullmatch(text) else None)
+    known = _HTTP if sign in (":", "=") else _HTTP_BOUND
+    return _whole(field, sign, word, lambda text: Decimal(text) if known.fullmatch(text) else None)
 
 
 def _count(field: Field, sign: Sign, word: Word) -> Node:
@@ -217,7 +220,7 @@ _READERS: Mapping[Type, Callable[[Field, Sign, Word], Node]] = {
 }
 
 _UNITS: Mapping[Type, str] = {
-    "http": "HTTP status: write 429, 5xx or 400..499",
+    "http": "HTTP status: those are 100 to 599, written as 429, 5xx or 400..499",
     "count": "number: write 500, 10k or 1.5M, without a comma",
     "money": "number of dollars: write 0.5, $20 or 1k, without a comma",
     "duration": "length of time: write 500ms, 5s, 1m30s or 2h, with the unit",

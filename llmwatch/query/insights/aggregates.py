@@ -50,7 +50,7 @@ def aggregated(
 
 def _percentile(rows: Relation, value: Value, percent: Decimal, select: Select) -> Value:
     number = rows.held(as_number(rows, value))
-    return Value(select(f"quantile_cont({number}, {percent / 100:f})"), Kind.NUMBER)
+    return _finite(select(f"quantile_cont({number}, {percent / 100:f})"))
 
 
 def _count(_: Relation, arguments: Sequence[Value], select: Select) -> Value:
@@ -67,9 +67,14 @@ def _count_distinct(rows: Relation, arguments: Sequence[Value], select: Select) 
 
 def _over_numbers(function: str) -> Aggregate:
     def made(rows: Relation, arguments: Sequence[Value], select: Select) -> Value:
-        return Value(select(f"{function}({as_number(rows, arguments[0])})"), Kind.NUMBER)
+        return _finite(select(f"{function}({as_number(rows, arguments[0])})"))
 
     return made
+
+
+def _finite(column: str) -> Value:
+    """Of an aggregate: numbers that can be written may have a sum that cannot."""
+    return Value(f"CASE WHEN isfinite({column}) THEN {column} END", Kind.NUMBER)
 
 
 def _exact(function: str, of_floats: str) -> Aggregate:

@@ -23,4 +23,8 @@ class Answer:
     """Whether there are more rows than a limit, given or not, lets through."""
     binned: str | None = None
     """The column that `bin(…)` makes, where rows are grouped by one: they can be drawn over time."""
+    bin_seconds: float | None = None
+    """How long a bin of it is; None where there is none, and where it is of months."""
+    bin_months: int | None = None
+    """Months of a bin that is of those, of quarters or of years."""
     remarks: tuple[str, ...] = ()

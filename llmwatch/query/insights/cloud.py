@@ -7,7 +7,16 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from llmwatch.query.insights.answer import Answer, Value
-from llmwatch.query.insights.tree import Call, Display, Fields, InsightsQuery, Limit, Stats
+from llmwatch.query.insights.dates import length
+from llmwatch.query.insights.tree import (
+    Call,
+    Display,
+    Fields,
+    InsightsQuery,
+    Limit,
+    Period,
+    Stats,
+)
 from llmwatch.sources.cloudwatch.insights import QueryResult
 
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,4000})")
@@ -19,6 +28,8 @@ def answer_of(result: QueryResult, query: InsightsQuery | None) -> Answer:
     """The answer with its columns in the order of the query, where that is known; a column of numbers is one."""
     columns = columns_of(result.rows, query)
     values = [numbers([row.get(column) for row in result.rows]) for column in columns]
+    binned, period = _binned(query)
+    seconds, months = length(period) if period else (None, None)
     return Answer(
         columns,
         tuple(zip(*values, strict=True)) if columns else ((),) * len(result.rows),
@@ -26,7 +37,9 @@ def answer_of(result: QueryResult, query: InsightsQuery | None) -> Answer:
         matched=result.statistics.records_matched,
         bytes_scanned=result.statistics.bytes_scanned,
         truncated=result.truncated,
-        binned=_binned(query),
+        binned=binned,
+        bin_seconds=seconds,
+        bin_months=months,
         remarks=query.remarks if query else (),
     )
 
@@ -73,13 +86,11 @@ def _outputs(query: InsightsQuery) -> Sequence[str]:
     return displayed or names or ("@timestamp", "@message")
 
 
-def _binned(query: InsightsQuery | None) -> str | None:
-    last = (
-        next((command for command in reversed(query.commands) if isinstance(command, Stats)), None)
-        if query
-        else None
-    )
-    keys = last.by if last else ()
-    return next(
-        (key.name for key in keys if isinstance(key.expression, Call) and key.expression.name == "bin"), None
-    )
+def _binned(query: InsightsQuery | None) -> tuple[str | None, Period | None]:
+    """The column of a `bin(…)`, and what is in its brackets."""
+    stats = [command for command in query.commands if isinstance(command, Stats)] if query else []
+    for key in stats[-1].by if stats else ():
+        match key.expression:
+            case Call(name="bin", arguments=(Period() as period,)):
+                return key.name, period
+    return None, None

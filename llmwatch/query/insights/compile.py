@@ -23,6 +23,7 @@ from llmwatch.query.insights.tree import (
     Limit,
     Named,
     Parse,
+    Period,
     Regex,
     Sort,
     Stats,
@@ -59,9 +60,12 @@ class Plan:
     """Counts these lines."""
     rows_are_lines: bool
     """Whether these lines are the rows, without a limit."""
-    binned: str | None
+    binned: tuple[str, Period] | None
+    """The column of a `bin(…)` by which rows are grouped, and what is in its brackets."""
     missing: tuple[str, ...]
     """Names that no row has."""
+    fields: tuple[str, ...]
+    """Those of the query that the JSON of a line may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,7 @@ class _Steps:
         self._limit: Limit | None = None
         self._matched: str | None = None
         self._missing: dict[str, None] = {}
+        self._fields: dict[str, Value] = {}
 
     def _start(self, rows: Relation, *, lines: bool) -> None:
         self._rows = rows
@@ -147,7 +152,7 @@ class _Steps:
         sql = (
             f"SELECT {columns}, {matched} AS matched FROM {self._rows.sql}{self._ordered()} LIMIT {limit + 1}"
         )
-        binned = next((name for name, value in shown.items() if value.binned), None)
+        binned = next(((name, value.binned) for name, value in shown.items() if value.binned), None)
         return Plan(
             self._statement(sql),
             limit,
@@ -156,6 +161,7 @@ class _Steps:
             self._matched is None,
             binned if not self._names.lines else None,
             tuple(self._missing | self._names.missing),
+            tuple(self._fields | self._names.fields),
         )
 
     def _statement(self, sql: str) -> Statement:
@@ -272,6 +278,7 @@ class _Steps:
         by = f" GROUP BY {', '.join(map(str, range(1, len(keys) + 1)))}" if keys else ""
         rows = Relation(f"(SELECT {', '.join(columns)} FROM {self._rows.sql}{by})", self._parameters)
         self._missing |= self._names.missing
+        self._fields |= self._names.fields
         self._start(rows, lines=False)
         self._compute = Computation(self._names, aggregates)
         for item, value in zip(stats.by, groups, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from math import isfinite
 
 from llmwatch.query.insights.fields import SYSTEM_FIELDS, json_pointer, json_pointers
 from llmwatch.query.insights.functions import Surroundings, applied
@@ -30,14 +31,17 @@ from llmwatch.query.insights.values import (
     as_truth,
     canonical,
     compared,
+    exactly,
+    finite,
+    is_large,
     looks_numeric,
 )
 
-_EXACT_BELOW = 10**18
-"""Whole numbers below it are BIGINTs."""
+_BIGINT_BELOW, _WHOLE_BELOW = 10**18, 10**25
+"""Whole numbers below them are of 64 bits, and kept with all their digits."""
 
 _TRUTHS = ("true", "false")
-"""Words, unless something else has the name."""
+"""Words, unless something else has the name, or they stand in backticks."""
 
 _OF_TIME = "bin"
 """Takes the time of a line, unasked."""
@@ -56,7 +60,8 @@ class Names:
         self.known: dict[str, Value] = {}
         self.missing: dict[str, None] = {}
         """Names that mean nothing here."""
-        self._fields: dict[tuple[str | int, ...], Value] = {}
+        self.fields: dict[str, Value] = {}
+        """Fields that the JSON of a line may have."""
 
     def name(self, name: str, value: Value) -> Value:
         """Give a value a name; what has it already is hidden."""
@@ -68,24 +73,23 @@ class Names:
         self.known[name] = held
         return held
 
-    def field(self, steps: Sequence[str | int]) -> Value:
+    def field(self, steps: Sequence[str | int], *, quoted: bool = False) -> Value:
         """What a name means: something named before, or a part of it, or a field of the line."""
         for count in range(len(steps), 0, -1):
             known = self.known.get(".".join(map(str, steps[:count])))
             if known is not None:
                 return self._part(known, steps[count:])
         name = ".".join(map(str, steps))
-        if name in _TRUTHS:
+        if name in _TRUTHS and not quoted:
             return Value(name, Kind.TRUTH)
         if not self.lines:
             self.missing[name] = None
             return MISSING
         if name in SYSTEM_FIELDS:
             return SYSTEM_FIELDS[name]
-        key = tuple(steps)
-        if key not in self._fields:
-            self._fields[key] = self._discovered(steps)
-        return self._fields[key]
+        if name not in self.fields:
+            self.fields[name] = self._discovered(steps)
+        return self.fields[name]
 
     def _discovered(self, steps: Sequence[str | int]) -> Value:
         found = [self.rows.extracted(pointer) for pointer in json_pointers(steps)]
@@ -120,8 +124,9 @@ class Computation:
                 found = Value(f"{self._rows.parameters.bind(text)}::VARCHAR", Kind.TEXT, text)
             case Number(value=number):
                 found = literal(number)
-            case Field(steps=steps):
-                found = self._names.field(steps)
+            case Field(steps=steps, place=place):
+                quoted = self._names.surroundings.text.startswith("`", place)
+                found = self._names.field(steps, quoted=quoted)
             case Call():
                 found = self._call(expression)
             case Binary():
@@ -163,10 +168,12 @@ class Computation:
         one, other = as_number(self._rows, left), as_number(self._rows, right)
         if binary.operator in ("/", "%"):
             other = self._rows.held(other)
-            return Value(f"CASE WHEN {other} <> 0 THEN {one} {binary.operator} {other} END", Kind.NUMBER)
-        if binary.operator == "^":
-            return Value(f"pow({one}, {other})", Kind.NUMBER)
-        return Value(f"({one} {binary.operator} {other})", Kind.NUMBER)
+            sql = f"CASE WHEN {other} <> 0 THEN {one} {binary.operator} {other} END"
+        elif binary.operator == "^":
+            sql = f"pow({one}, {other})"
+        else:
+            sql = f"({one} {binary.operator} {other})"
+        return Value(finite(self._rows, sql), Kind.NUMBER)
 
     def _negative(self, operand: Expression) -> Value:
         value = self.value(operand)
@@ -181,9 +188,11 @@ class Computation:
         items = [self.value(item) for item in membership.items]
         texts = [item.constant for item in items if isinstance(item.constant, str)]
         texts = [text for text in texts if not looks_numeric(text)]
-        numbers = [
-            float(item.constant) for item in items if item.constant is not None and item.constant not in texts
+        constants = [
+            item.constant for item in items if item.constant is not None and item.constant not in texts
         ]
+        large = [constant for constant in map(Decimal, constants) if is_large(constant)]
+        numbers = [float(constant) for constant in constants if not is_large(Decimal(constant))]
         found = []
         if texts:
             found.append(
@@ -194,6 +203,11 @@ class Computation:
             found.append(
                 f"coalesce(list_contains({self._rows.parameters.bind(numbers)}::DOUBLE[], {number}), false)"
             )
+        if large:
+            digits = (
+                f"{self._rows.parameters.bind([f'{number:f}' for number in large])}::VARCHAR[]::HUGEINT[]"
+            )
+            found.append(f"coalesce(list_contains({digits}, {exactly(self._rows, value)}), false)")
         found += [compared(self._rows, "=", value, item).sql for item in items if item.constant is None]
         condition = f"CASE WHEN {value.sql} IS NOT NULL THEN coalesce({' OR '.join(found)}, false) END"
         return Value(f"(NOT {condition})" if membership.negated else condition, Kind.TRUTH)
@@ -209,8 +223,11 @@ class Computation:
 
 def literal(number: Decimal) -> Value:
     """A number of the query: digits that we write."""
-    if number == number.to_integral_value() and abs(number) < _EXACT_BELOW:
-        return Value(f"({int(number)})::BIGINT", Kind.WHOLE, number)
+    if number == number.to_integral_value() and abs(number) < _WHOLE_BELOW:
+        kind = "BIGINT" if abs(number) < _BIGINT_BELOW else "HUGEINT"
+        return Value(f"({int(number)})::{kind}", Kind.WHOLE, number)
+    if not isfinite(float(number)):
+        return MISSING
     return Value(f"'{float(number)!r}'::DOUBLE", Kind.NUMBER, number)
 
 

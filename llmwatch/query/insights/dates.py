@@ -63,6 +63,9 @@ _LETTERS: Mapping[str, str] = {
 }
 """Letters of Java's formats → those of strftime."""
 
+DIRECTIVES = (*"aAbBcdfgGhHIjmMnpSTuUVwWxXyYzZ%", *("-d", "-H", "-I", "-j", "-m", "-M", "-S", "-y"))
+"""What may stand behind a % in a format of strftime: all that DuckDB has."""
+
 
 def floored(rows: Relation, time: str, period: Period) -> str:
     """A time in milliseconds, down to a multiple of the period; weeks begin on Mondays, the rest on first days."""
@@ -70,7 +73,7 @@ def floored(rows: Relation, time: str, period: Period) -> str:
     count = min(period.count, _MOST[period.unit])
     if period.unit in _MILLISECONDS:
         length = count * _MILLISECONDS[period.unit]
-        return f"({time} - ({time} % {length} + {length}) % {length})"
+        return f"try({time} - ({time} % {length} + {length}) % {length})"
     return f"try(epoch_ms(time_bucket({_interval(period.unit, count)}, make_timestamp({time} * 1000))))"
 
 
@@ -79,10 +82,19 @@ def ceiled(rows: Relation, time: str, period: Period) -> str:
     floor = rows.held(floored(rows, time, period))
     count = min(period.count, _MOST[period.unit])
     if period.unit in _MILLISECONDS:
-        following = f"{floor} + {count * _MILLISECONDS[period.unit]}"
+        following = f"try({floor} + {count * _MILLISECONDS[period.unit]})"
     else:
         following = f"try(epoch_ms(make_timestamp({floor} * 1000) + {_interval(period.unit, count)}))"
     return f"CASE WHEN {floor} = {rows.held(time)} THEN {floor} ELSE {following} END"
+
+
+def length(period: Period) -> tuple[float | None, int | None]:
+    """How long a period is as it is counted here: in seconds, or in months, which differ."""
+    count = min(period.count, _MOST[period.unit])
+    if period.unit in _MILLISECONDS:
+        return count * _MILLISECONDS[period.unit] / 1000, None
+    unit, times = _CALENDAR[period.unit]
+    return (count * 7 * 86_400.0, None) if unit == "WEEK" else (None, count * times)
 
 
 def _interval(unit: Unit, count: int) -> str:
@@ -93,8 +105,9 @@ def _interval(unit: Unit, count: int) -> str:
 def strftime_format(text: str) -> str:
     """A format of strftime, or of Java (`yyyy-MM-dd`), as the former. Raises ValueError for letters of neither."""
     if "%" in text:
-        if wrong := re.search(r"%(?!-?[a-zA-Z%])", text):
-            raise ValueError(text[wrong.start() :])
+        for directive in re.findall(r"%-?.?", text, re.DOTALL):
+            if directive[1:] not in DIRECTIVES:
+                raise ValueError(directive)
         return text
     return "".join(map(_translated, _FORMAT.finditer(text)))
 

@@ -6,11 +6,15 @@ import json
 import math
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Protocol
 
 from llmwatch.errors import UsageError
+from llmwatch.query.insights import dates
 from llmwatch.query.insights.answer import Answer, Value
 from llmwatch.query.insights.compile import Plan, Statement, compile_query
+from llmwatch.query.insights.faults import nearest
+from llmwatch.query.insights.fields import SYSTEM_FIELDS
 from llmwatch.query.insights.functions import Surroundings
 from llmwatch.query.insights.relation import Parameters
 from llmwatch.query.insights.tree import Filter, InsightsQuery
@@ -25,6 +29,10 @@ _EXACT_BELOW = 2**53
 """Whole numbers below which a 64-bit float has their last digit."""
 
 
+_LOOKED_AT, _MOST_KEYS, _MOST_UNHEARD = 10_000, 1_000, 3
+"""Lines that are looked at for the fields there are; the names they may have; how many that are not there are told."""
+
+
 class Lines(Protocol):
     """Lines in a database."""
 
@@ -32,9 +40,15 @@ class Lines(Protocol):
     def relation(self) -> str:
         """What stands after FROM.
 
-        Its columns are message VARCHAR, time and ingestion TIMESTAMP (UTC; of the event), source and stream VARCHAR,
-        line BIGINT (its number in the source). Any but `message` may be NULL.
+        Its columns are message VARCHAR, document VARCHAR and in_place INTEGER (see `store.documents`), time and
+        ingestion TIMESTAMP (UTC; of the event), source and stream VARCHAR, line BIGINT (its number in the source). Any
+        but `message` may be NULL.
         """
+        ...
+
+    @property
+    def texts(self) -> str:
+        """The same where `message`, `document` and `in_place` are enough."""
         ...
 
     @property
@@ -78,14 +92,23 @@ def answer(
         matched = len(rows)
     else:
         matched = _number(lines, plan.matched) if filtered else lines.count
+    column, period = plan.binned or (None, None)
+    seconds, months = dates.length(period) if period else (None, None)
     return Answer(
         columns=tuple(name for name, _ in plan.columns),
         rows=rows,
         scanned=lines.count,
         matched=matched,
         truncated=truncated,
-        binned=plan.binned,
-        remarks=(*query.remarks, *_missing(plan), *(_timeless(lines) if window else ())),
+        binned=column,
+        bin_seconds=seconds,
+        bin_months=months,
+        remarks=(
+            *query.remarks,
+            *_missing(plan),
+            *(_unheard(lines, plan) if _says_nothing(rows, len(plan.columns)) else ()),
+            *(_timeless(lines) if window else ()),
+        ),
     )
 
 
@@ -120,6 +143,29 @@ def _missing(plan: Plan) -> tuple[str, ...]:
         f"`{name}` is none of the columns that the `stats` before it leaves: it is missing in all rows"
         for name in plan.missing
     )
+
+
+def _says_nothing(rows: Sequence[tuple[Value, ...]], columns: int) -> bool:
+    """Whether there is no row, or a column that no row has: a name may be misspelt."""
+    return any(all(row[column] is None for row in rows) for column in range(columns))
+
+
+def _unheard(lines: Lines, plan: Plan) -> tuple[str, ...]:
+    """Fields of the query that the JSON of no line has, as far as some lines tell."""
+    if not plan.fields or not lines.count:
+        return ()
+    some = f"SELECT coalesce(document, message) AS json FROM {lines.texts} LIMIT {_LOOKED_AT}"
+    found = _ask(
+        lines,
+        Statement(f"SELECT DISTINCT unnest(try(json_keys(json))) FROM ({some}) LIMIT {_MOST_KEYS}", []),
+    )
+    keys = [*SYSTEM_FIELDS, *(str(key) for (key,) in found)]
+    if len(found) == _MOST_KEYS:
+        return ()
+    those = "no line has" if lines.count <= _LOOKED_AT else f"none of the first {_LOOKED_AT:,} lines has"
+    unheard = (name for name in plan.fields if not any(f"{name}.".startswith(f"{key}.") for key in keys))
+    hints = ((name, nearest(name, keys, "")) for name in islice(unheard, _MOST_UNHEARD))
+    return tuple(f"{those} `{name}`{hint and f': {hint}'}" for name, hint in hints)
 
 
 def _timeless(lines: Lines) -> tuple[str, ...]:

@@ -277,9 +277,9 @@ class ExpressionReader(Reader):
         if lower in REFUSED_FUNCTIONS:
             raise self.fault(place, f"`{name}` {REFUSED_FUNCTIONS[lower]}")
         among = "docs/insights.md lists them all"
-        meant = MEANT_FUNCTIONS.get(lower)
+        known = MEANT_FUNCTIONS.get(lower)
         names = (signature.name for signature in SIGNATURES.values())
-        remedy = f"did you mean `{meant}`?" if meant else nearest(name, names, among)
+        remedy = f"is `{known}` meant?" if known else nearest(name, names, among)
         raise self.fault(place, f"there is no function `{name[:60]}`: {remedy}")
 
     def _arguments(self, signature: Signature) -> tuple[Expression, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from llmwatch.errors import PlacedError
+from llmwatch.errors import PlacedError, meant
 
 
 class QueryError(PlacedError):
@@ -18,8 +18,4 @@ class QueryError(PlacedError):
 
 def nearest(word: str, names: Iterable[str], among: str) -> str:
     """A question after the name that was meant, else where all of them are."""
-    import difflib
-
-    spelled = {name.lower(): name for name in names}
-    close = difflib.get_close_matches(word.lower(), spelled, n=1, cutoff=0.7)
-    return f"did you mean `{spelled[close[0]]}`?" if close else among
+    return meant(word, names, "`{}`".format).rstrip() or among

@@ -19,8 +19,10 @@ from llmwatch.query.insights.values import (
     as_text,
     as_time,
     as_truth,
+    as_whole,
     canonical,
     common,
+    finite,
 )
 
 
@@ -53,11 +55,19 @@ class Function:
 
 
 _WHITE = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13)"
-_AT = "greatest(least({1}, 2147483646), 0) + 1"
+_LONGEST = 2147483646
+
+
+def _within(number: str, least: int, most: int) -> str:
+    """A number, or the bound that it is beyond; `least` and `greatest` would make one of a missing number."""
+    return f"CASE WHEN {number} < {least} THEN {least} WHEN {number} > {most} THEN {most} ELSE {number} END"
+
+
+_AT = f"({_within('{1}', 0, _LONGEST)}) + 1"
 _IGNORING_CASE = "CASE WHEN {{2}} THEN {0}(lower({{0}}), lower({{1}})) ELSE {0}({{0}}, {{1}}) END"
 _HAVERSINE = (
-    "12742 * asin(sqrt(least(1, pow(sin(radians({2} - {0}) / 2), 2) + "
-    "cos(radians({0})) * cos(radians({2})) * pow(sin(radians({3} - {1}) / 2), 2))))"
+    "CASE WHEN isfinite({0} + {1} + {2} + {3}) THEN 12742 * asin(sqrt(least(1, pow(sin(radians({2} - {0}) / 2), 2) + "
+    "cos(radians({0})) * cos(radians({2})) * pow(sin(radians({3} - {1}) / 2), 2)))) END"
 )
 """On a sphere with a radius of 6,371 km."""
 
@@ -83,12 +93,12 @@ FUNCTIONS: Mapping[str, Function] = {
     "ceil": _number("n", "ceil({0})"),
     "floor": _number("n", "floor({0})"),
     "log": _number("n", "CASE WHEN {0} > 0 THEN ln({0}) END"),
-    "round": _number("nw", "round({0})", "round({0}, greatest(least({1}, 15), -15)::INTEGER)"),
+    "round": _number("nw", "round({0})", f"round({{0}}, ({_within('{1}', -15, 15)})::INTEGER)"),
     "sqrt": _number("n", "CASE WHEN {0} >= 0 THEN sqrt({0}) END"),
     "haversine": _number("nnnn", _HAVERSINE),
     "tonumber": _number("n", "{0}"),
     "toint": _whole("n", "try_cast(trunc({0}) AS INTEGER)"),
-    "tolong": _whole("n", "try_cast(trunc({0}) AS BIGINT)"),
+    "tolong": _whole("w", "{0}"),
     "todouble": _number("n", "{0}"),
     "frommillis": Function(Kind.TIME, "d", "{0}"),
     "tomillis": _whole("d", "{0}"),
@@ -106,7 +116,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "substr": _text(
         "tww",
         f"substr({{0}}, {_AT})",
-        f"substr({{0}}, {_AT}, greatest(least({{2}}, 2147483646), 0))",
+        f"substr({{0}}, {_AT}, {_within('{2}', 0, _LONGEST)})",
     ),
     "replace": _text("ttt", "replace({0}, {1}, {2})"),
     "strcontains": _truth("ttc", "contains({0}, {1})", _IGNORING_CASE.format("contains")),
@@ -150,11 +160,16 @@ def applied(rows: Relation, surroundings: Surroundings, call: Call, arguments: S
     sql = function.longer if function.longer and len(arguments) == len(function.takes) else function.sql
     made = [_TAKEN[letter](rows, value) for letter, value in zip(function.takes, arguments, strict=False)]
     held = [rows.held(part) if sql.count(f"{{{place}}}") > 1 else part for place, part in enumerate(made)]
-    return Value(sql.format(*held), function.makes)
+    made_of = sql.format(*held)
+    return Value(finite(rows, made_of) if function.makes is Kind.NUMBER else made_of, function.makes)
 
 
 def _cut(rows: Relation, value: Value) -> str:
-    return f"try_cast(trunc({as_number(rows, value)}) AS BIGINT)"
+    """As a whole number of 64 bits: as it is if it is one, else what stands before the point."""
+    number = f"try_cast(trunc({as_number(rows, value)}) AS BIGINT)"
+    if value.kind is Kind.NUMBER:
+        return number
+    return f"coalesce(try_cast({as_whole(rows, value)} AS BIGINT), {number})"
 
 
 _TAKEN: Mapping[str, Callable[[Relation, Value], str]] = {
@@ -221,7 +236,8 @@ def _split(rows: Relation, _: Surroundings, __: Call, values: Sequence[Value]) -
 
 
 def _bin(rows: Relation, _: Surroundings, call: Call, __: Sequence[Value]) -> Value:
-    return Value(dates.floored(rows, "epoch_us(time) // 1000", _period(call, 0)), Kind.TIME, binned=True)
+    period = _period(call, 0)
+    return Value(dates.floored(rows, "epoch_us(time) // 1000", period), Kind.TIME, binned=period)
 
 
 def _date_floor(rows: Relation, _: Surroundings, call: Call, values: Sequence[Value]) -> Value:
@@ -247,7 +263,7 @@ def _format_date(rows: Relation, surroundings: Surroundings, call: Call, values:
 def _parse_date(rows: Relation, surroundings: Surroundings, call: Call, values: Sequence[Value]) -> Value:
     form, zone = _form_and_zone(rows, surroundings, call, values)
     time = f"try_strptime({as_text(rows, values[0])}, {form})::TIMESTAMP"
-    return Value(f"epoch_ms({_moved(time, zone, 'UTC')})", Kind.TIME)
+    return Value(f"try(epoch_ms({_moved(time, zone, 'UTC')}))", Kind.TIME)
 
 
 def _form_and_zone(
@@ -258,7 +274,8 @@ def _form_and_zone(
     except ValueError as error:
         raise surroundings.fault(
             call.arguments[1],
-            f"{str(error)!r} is no part of a format: write `yyyy-MM-dd HH:mm:ss` or `%Y-%m-%d`, say",
+            f"{str(error)!r} is no part of a format: write `yyyy-MM-dd HH:mm:ss` or `%Y-%m-%d`, say; "
+            f"behind a % there may be {' '.join(dates.DIRECTIVES)}",
         ) from None
     zone = _written_out(surroundings, call, values, 2) if len(values) > 2 else "UTC"
     if not dates.is_zone(zone):

@@ -1,7 +1,4 @@
-"""Regular expressions of a query: what RE2 takes, or a fault with its place.
-
-RE2 has neither look-around nor back-references, and so no expression that hangs.
-"""
+"""Regular expressions of a query, whose groups may have names: as RE2 writes them, or a fault with its place."""
 
 from __future__ import annotations
 
@@ -10,13 +7,12 @@ from dataclasses import dataclass, field
 
 from llmwatch.query.insights.faults import QueryError
 from llmwatch.query.insights.tree import Regex
+from llmwatch.query.regex import PatternError, check_pattern
 
 _PIECE = re.compile(
     r"(?P<literal>\\Q.*?(?:\\E|\Z)|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*(?:\]|\Z))"
-    r"|(?P<back>\\[1-9k])"
     r"|(?P<escape>\\.)"
-    r"|(?P<look>\(\?<?[=!])"
-    r"|\(\?P?<(?P<name>[^>]{0,100})>"
+    r"|\(\?P?<(?![=!])(?P<name>[^>]{0,100})>"
     r"|(?P<plain>\((?!\?))",
     re.DOTALL,
 )
@@ -34,7 +30,10 @@ def checked_regex(text: str, place: int, pattern: str, *, begins: int | None, na
     """
     reading = _Reading(text, place, begins, named)
     found = Regex(_PIECE.sub(reading.piece, pattern), place)
-    _compile(text, found)
+    try:
+        check_pattern(pattern)
+    except PatternError as error:
+        raise reading.fault(error.offset, str(error)) from None
     return found
 
 
@@ -52,15 +51,6 @@ class _Reading:
     names: set[str] = field(default_factory=set)
 
     def piece(self, match: re.Match[str]) -> str:
-        if match["look"]:
-            raise self._fault(
-                match.start(), "RE2 has no look-around: say it with another `like` or `not like`"
-            )
-        if match["back"]:
-            raise self._fault(
-                match.start(),
-                "RE2 has no back-references: take both parts with `parse`, and compare them",
-            )
         if match["name"] is not None:
             return self._group(match)
         return "(?:" if match["plain"] and self.named else match[0]
@@ -68,30 +58,14 @@ class _Reading:
     def _group(self, match: re.Match[str]) -> str:
         name = match["name"]
         if not _NAME.fullmatch(name):
-            raise self._fault(
+            raise self.fault(
                 match.start(),
                 f"`{name}` cannot be the name of a group: it takes letters, digits and `_`, a digit not first",
             )
         if name in self.names:
-            raise self._fault(match.start(), f"two groups are called `{name}`: give each a name of its own")
+            raise self.fault(match.start(), f"two groups are called `{name}`: give each a name of its own")
         self.names.add(name)
         return f"(?P<{name}>"
 
-    def _fault(self, offset: int, sentence: str) -> QueryError:
+    def fault(self, offset: int, sentence: str) -> QueryError:
         return QueryError(self.text, self.place if self.begins is None else self.begins + offset, sentence)
-
-
-def _compile(text: str, regex: Regex) -> None:
-    import re2
-
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        re2.compile(regex.pattern, options)
-    except re2.error as error:
-        reason = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else str(error)
-        raise QueryError(
-            text,
-            regex.place,
-            f"RE2 refuses the regular expression ({reason}): mend it, or escape it with `\\`",
-        ) from None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from llmwatch.store.documents import extracted
+
 _SIMPLE = re.compile(r"[a-z]+[0-9]*")
 _COLUMN = re.compile(r"\bj?c[0-9]+\b")
 _PARAMETER = re.compile(r"\$([0-9]+)")
@@ -50,8 +52,8 @@ class Relation:
         """Rows and all columns so far, as what stands after FROM."""
         if self._paths:
             paths = self.parameters.bind(self._paths)
-            extract = f"try(json_extract(message, {paths}::VARCHAR[]))::VARCHAR[] AS {self._extracted}"
-            self._layers.insert(0, [extract])
+            found = extracted("json_extract", f"{paths}::VARCHAR[]")
+            self._layers.insert(0, [f"({found})::VARCHAR[] AS {self._extracted}"])
         for layer in self._layers:
             self._sql = f"(SELECT *, {', '.join(layer)} FROM {self._sql})"
         self._paths, self._layers, self._levels = [], [], {}

@@ -13,6 +13,7 @@ from decimal import Decimal
 from enum import Enum, auto
 
 from llmwatch.query.insights.relation import Relation
+from llmwatch.query.insights.tree import Period
 
 
 class Kind(Enum):
@@ -22,7 +23,7 @@ class Kind(Enum):
     """A VARCHAR of JSON: a text, a number, a map or a list; never a truth or `null`."""
     TEXT = auto()
     NUMBER = auto()
-    """A DOUBLE. One that is not finite is missing wherever it counts."""
+    """A DOUBLE, which is finite."""
     WHOLE = auto()
     """A whole number of any type."""
     TRUTH = auto()
@@ -39,8 +40,8 @@ class Value:
     kind: Kind
     constant: str | Decimal | None = None
     """What it is, where it stands in the query itself."""
-    binned: bool = False
-    """Whether `bin(…)` made it."""
+    binned: Period | None = None
+    """Of `bin(…)`, if that made it."""
 
 
 MISSING = Value("NULL::VARCHAR", Kind.TEXT)
@@ -54,6 +55,11 @@ _WHOLE_BELOW = 1e25
 _SHORT_BELOW = 1e15
 """Whole numbers below it are written without a point and an exponent."""
 
+_EXACT_BELOW = 2**53
+"""Whole numbers below it are equal if they are as 64-bit floats."""
+
+_HUGEINT_BELOW = 10**38
+
 _ASCENDING = "'ASC NULLS FIRST'"
 
 _TIME_FORMAT = "'%Y-%m-%d %H:%M:%S.%g'"
@@ -62,6 +68,17 @@ _TIME_FORMAT = "'%Y-%m-%d %H:%M:%S.%g'"
 def looks_numeric(text: str) -> bool:
     """Whether a text of the query is as good as a number."""
     return re.fullmatch(_NUMBER, text) is not None
+
+
+def is_large(number: Decimal) -> bool:
+    """Whether it is a whole number of 128 bits that 64-bit floats do not tell from others."""
+    return _EXACT_BELOW <= abs(number) < _HUGEINT_BELOW and number == number.to_integral_value()
+
+
+def finite(rows: Relation, sql: str) -> str:
+    """A DOUBLE that is computed; missing if it is none that can be written."""
+    held = rows.held(sql)
+    return f"CASE WHEN isfinite({held}) THEN {held} END"
 
 
 def canonical(json: str) -> str:
@@ -124,6 +141,12 @@ def as_whole(rows: Relation, value: Value) -> str:
         f"CASE WHEN abs({number}) < {_WHOLE_BELOW:.0e} AND trunc({number}) = {number} "
         f"THEN try_cast({exact} AS HUGEINT) END"
     )
+
+
+def exactly(rows: Relation, value: Value) -> str:
+    """A large number with all its digits, up to 128 bits, if it has them."""
+    text = value.kind in (Kind.ANY, Kind.TEXT)
+    return f"try_cast({as_text(rows, value) if text else value.sql} AS HUGEINT)"
 
 
 def as_truth(rows: Relation, value: Value) -> str:
@@ -192,6 +215,10 @@ def compared(rows: Relation, operator: str, left: Value, right: Value) -> Value:
     else:
         numbers = [rows.held(as_number(rows, side)) for side in sides]
         sql = f"({numbers[0]} {operator} {numbers[1]})"
+        if all(side.constant is None or is_large(Decimal(side.constant)) for side in sides):
+            digits = f" {operator} ".join(exactly(rows, side) for side in sides)
+            large = f"{numbers[0]} = {numbers[1]} AND abs({numbers[0]}) >= {_EXACT_BELOW}"
+            sql = f"CASE WHEN {large} THEN coalesce({digits}, {sql}) ELSE {sql} END"
         if any(side.kind in (Kind.ANY, Kind.TEXT) for side in sides):
             known = " AND ".join(f"{number} IS NOT NULL" for number in numbers)
             texts = [as_text(rows, side) for side in sides]

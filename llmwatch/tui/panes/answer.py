@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from llmwatch import units
-from llmwatch.clean import Clean, clean
+from llmwatch.clean import Clean, clean, literal
 from llmwatch.query.insights.answer import Answer, Value
 from llmwatch.tui.panes.columns import figure_cell
 from llmwatch.tui.panes.timeline import Grouping, timeline
@@ -21,7 +21,10 @@ _TITLE_LIMIT, _COPIED = 200, 100_000
 _LOOKED_AT = 200
 """Rows by which the width of a column of text is chosen."""
 _NARROW, _WORDY, _WIDE = 10, 24, 200
-"""Cells a column has at least, if it has as many; the title of a column of figures at most; a text at most."""
+"""Cells a column has at least, if it has as many; the title of a column of figures at most; a text at most.
+
+A time is never cut: its end tells one row from the next.
+"""
 
 
 class Row(NamedTuple):
@@ -88,9 +91,9 @@ def _column(answer: Answer, place: int, numeric: bool) -> Column[Row]:
         least = max(min(width(title), _NARROW), *(len(_figure(value, decimals)) for value in known))
         room = max(0, min(width(title), _WORDY) - least)
         return _made(title, place, _number(place, decimals), least, room, right=True)
-    words = (clean(row[place], _WIDE) for row in answer.rows[:_LOOKED_AT])
+    words = (_text(row[place]) for row in answer.rows[:_LOOKED_AT])
     widest = max(width(title), *(width(text) for text in words), 1)
-    least = min(widest, _NARROW)
+    least = widest if answer.columns[place] in (answer.binned, "@timestamp") else min(widest, _NARROW)
     return _made(title, place, _words(place), least, min(widest, _WIDE) - least, right=False)
 
 
@@ -111,9 +114,14 @@ def _number(place: int, decimals: int) -> Callable[[Row, datetime], Cell]:
 def _words(place: int) -> Callable[[Row, datetime], Cell]:
     def cell(row: Row, _now: datetime) -> Cell:
         value = row.values[place]
-        return figure_cell(units.UNKNOWN) if value is None else Cell(clean(value, _WIDE * 2))
+        return figure_cell(units.UNKNOWN) if value is None else Cell(_text(value))
 
     return cell
+
+
+def _text(value: Value) -> Clean:
+    """A value of a column that holds others than numbers too."""
+    return literal(units.figure(value)) if isinstance(value, int | float) else clean(value, _WIDE * 2)
 
 
 def copied(values: tuple[Value, ...]) -> str:

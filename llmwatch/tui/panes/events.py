@@ -10,8 +10,10 @@ from typing import Literal
 from llmwatch import units
 from llmwatch.clean import Clean, join, literal
 from llmwatch.query.events import in_time
+from llmwatch.query.filters.marks import Finder
 from llmwatch.query.snapshot import EventRow, Snapshot
 from llmwatch.tui.panes.columns import EVENT_COLUMNS, is_bad, is_error
+from llmwatch.tui.panes.hits import marking
 from llmwatch.tui.widgets.line_table import NO_ROW, LineTable
 from llmwatch.tui.widgets.text import Piece
 
@@ -58,6 +60,7 @@ class EventPane(LineTable[EventRow]):
         self._last_seq = -1
         self._scope_version = 0
         self.context: Context | None = None
+        self._finder: Finder | None = None
         self._total = 0
         self._left_at = 0
 
@@ -103,8 +106,12 @@ class EventPane(LineTable[EventRow]):
             self.set_rows(self._buffer, now)
         self.say()
 
-    def show_context(self, seq: int, rows: tuple[EventRow, ...]) -> None:
-        """Show these lines around that one, and nothing new, until the stream is followed again."""
+    def show_context(self, seq: int, rows: tuple[EventRow, ...], find: Finder | None = None) -> None:
+        """Show these lines around that one, and nothing new, until the stream is followed again.
+
+        What `find` finds in their words is highlighted.
+        """
+        self._highlight(find)
         self.context = Context(seq, rows)
         self.stream = False
         self._set_following(False)
@@ -113,10 +120,16 @@ class EventPane(LineTable[EventRow]):
         self._centre()
         self.say()
 
+    def _highlight(self, find: Finder | None) -> None:
+        if find is not self._finder:
+            self._finder = find
+            self.set_columns(marking(EVENT_COLUMNS, find))
+
     def leave_context(self) -> None:
         """Back to the stream, and to its newest event."""
         if self.context is not None:
             self.context, self.found, self.stream = None, NO_ROW, True
+            self._highlight(None)
             self.set_rows(self._buffer)
             self.follow()
             self.say()

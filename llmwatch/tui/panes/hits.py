@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import NamedTuple, cast
+from itertools import islice
+from typing import NamedTuple, TypeVar, cast
 
 from llmwatch import units
 from llmwatch.clean import Clean, clean
+from llmwatch.query.filters.marks import Finder
 from llmwatch.query.found import CallHit, Found
 from llmwatch.query.snapshot import EventRow
 from llmwatch.sources.source import SourceState
@@ -16,9 +18,10 @@ from llmwatch.tui.health import NAME_LIMIT
 from llmwatch.tui.panes.columns import EVENT_COLUMNS, UNKNOWN_NAME, UsageLine, figure_cell, name_cell
 from llmwatch.tui.widgets.column import Cell, Column, Tone
 
-Marks = tuple[tuple[int, int], ...]
-Finder = Callable[[str], Marks]
-"""Where in a text stands what was looked for."""
+T = TypeVar("T")
+
+_MOST_MARKS = 20
+"""In a cell."""
 
 
 class EventHit(NamedTuple):
@@ -181,7 +184,7 @@ CALL_COLUMNS: tuple[Column[CallHit], ...] = (
         right=False,
     ),
 )
-_LINE_COLUMNS = tuple(_of_event(column) for column in EVENT_COLUMNS)
+_EVENT_COLUMNS = tuple(_of_event(column) for column in EVENT_COLUMNS)
 
 
 def call_columns() -> tuple[Column[Hit], ...]:
@@ -189,26 +192,28 @@ def call_columns() -> tuple[Column[Hit], ...]:
     return cast("tuple[Column[Hit], ...]", CALL_COLUMNS)
 
 
-def line_columns(fields: Sequence[str] = ()) -> tuple[Column[Hit], ...]:
+def event_columns(fields: Sequence[str] = ()) -> tuple[Column[Hit], ...]:
     """The columns of a table of events, with those of the fields that were asked for before the message."""
     asked = [_field_column(name, number) for number, name in enumerate(fields)]
-    return cast("tuple[Column[Hit], ...]", (*_LINE_COLUMNS[:-1], *asked, _LINE_COLUMNS[-1]))
+    return cast("tuple[Column[Hit], ...]", (*_EVENT_COLUMNS[:-1], *asked, _EVENT_COLUMNS[-1]))
 
 
 _MARKED = {"user", "model", "text", "error", "request"}
 
 
-def marking(columns: Sequence[Column[Hit]], find: Finder) -> tuple[Column[Hit], ...]:
+def marking(columns: Sequence[Column[T]], find: Finder | None) -> tuple[Column[T], ...]:
     """These columns, with what was found highlighted in those of words."""
+    if find is None:
+        return tuple(columns)
     return tuple(
         _marked(column, find) if column.key in _MARKED or column.key.startswith("field ") else column
         for column in columns
     )
 
 
-def _marked(column: Column[Hit], find: Finder) -> Column[Hit]:
-    def cell(hit: Hit, now: datetime) -> Cell:
+def _marked(column: Column[T], find: Finder) -> Column[T]:
+    def cell(hit: T, now: datetime) -> Cell:
         plain = column.cell(hit, now)
-        return plain._replace(marks=find(plain.text.text))
+        return plain._replace(marks=tuple(islice(find(plain.text.text), _MOST_MARKS)))
 
     return replace(column, cell=cell)

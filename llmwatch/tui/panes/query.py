@@ -20,7 +20,7 @@ from textual.worker import Worker, WorkerState
 
 from llmwatch import units
 from llmwatch.clean import Clean, clean, join, literal
-from llmwatch.errors import LlmwatchError, SourceError
+from llmwatch.errors import LlmwatchError, PlacedError, SourceError
 from llmwatch.query.insights.answer import Answer
 from llmwatch.store.cancel import Cancel
 from llmwatch.tui.history import History
@@ -41,15 +41,14 @@ Ask = Callable[[str, Cancel], Answer]
 
 View = Literal["both", "table", "chart"]
 _VIEWS: tuple[View, ...] = ("both", "table", "chart")
-_KEYS = "ctrl-r runs   ↑ earlier   ctrl-o runbook   esc to the rows"
 
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
     """Why there is no answer."""
 
-    error: str
-    offset: int | None
+    sentence: str
+    offset: int | None = None
     """Where in the query, if that is known."""
 
 
@@ -108,8 +107,7 @@ class QueryPane(Container):
         yield self.table
 
     def on_mount(self) -> None:
-        """The border says which keys there are."""
-        self.editor.border_subtitle = content((literal(_KEYS), ""))
+        """Say what it is."""
         self._entitle()
 
     def on_unmount(self) -> None:
@@ -187,6 +185,8 @@ class QueryPane(Container):
             return
         self._end()
         run = self._run = _Run(text, self._clock())
+        self.table.empty = NOTHING if self.shown is None else self.table.empty
+        self.table.refresh()
         self._past, self._unanswered = None, True
         run.worker = self.run_worker(
             partial(self._work, run), thread=True, exclusive=True, group="query", exit_on_error=False
@@ -203,8 +203,10 @@ class QueryPane(Container):
             run.unkept = str(error)
         try:
             answer = self._ask(run.text, run.stop)
+        except PlacedError as error:
+            return _Failure(error.sentence, error.offset)
         except LlmwatchError as error:
-            return _Failure(str(error), getattr(error, "offset", None))
+            return _Failure(str(error))
         return shown(answer, grouping(run.text), self._clock() - run.began)
 
     def _end(self) -> _Run | None:
@@ -226,7 +228,7 @@ class QueryPane(Container):
             return
         if message.state is WorkerState.ERROR:
             self._end()
-            self._fail(run, _Failure(str(message.worker.error), None))
+            self._fail(run, _Failure(str(message.worker.error)))
         elif message.state is WorkerState.SUCCESS:
             self._end()
             if isinstance(run.worker.result, Shown):
@@ -248,13 +250,12 @@ class QueryPane(Container):
 
     def _fail(self, run: _Run, failure: _Failure) -> None:
         """Say why, and show where. The answer that was there stays: it is of another query, and its figures go."""
-        self.outcome.say([], complaint=complaint(failure.error))
+        self.outcome.say([], complaint=complaint(failure.sentence, run.text, failure.offset))
         self._entitle()
         offset = failure.offset
         if offset is not None and self.editor.text.strip() == run.text:
             leading = len(self.editor.text) - len(self.editor.text.lstrip())
-            before = self.editor.text[: leading + offset]
-            self.editor.move_cursor((before.count("\n"), len(before) - before.rfind("\n") - 1))
+            self.editor.move_cursor(self.editor.location(leading + offset))
             if self.has_focus_within:
                 self.editor.focus()
 
@@ -334,9 +335,12 @@ class QueryPane(Container):
         self.app.push_screen(QueriesScreen(self._read), self._chosen)
 
     def _chosen(self, text: str | None) -> None:
+        from llmwatch.query.runbook import PLACEHOLDER
+
         if text is not None:
             self._past = None
             self.fill(text.strip())
+            self.editor.mark(PLACEHOLDER)
 
     def action_save(self) -> None:
         """Under a name, in the configuration."""
@@ -357,7 +361,13 @@ class QueryPane(Container):
             self.notify("There are no rows to write.", markup=False)
             return
         name = f"query-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.csv"
-        hint = literal("the ending says the format: .csv, .json, .jsonl or .parquet")
+        hint = join(
+            [
+                literal("in "),
+                clean(_folder(), 400),
+                literal("; the ending says the format: .csv, .json, .jsonl or .parquet"),
+            ]
+        )
         rows = literal(f"Write {units.count(len(self.shown.rows))} rows")
         self.app.push_screen(PromptScreen(rows, name, hint, partial(_export, self.shown.answer)), self._tell)
 
@@ -366,7 +376,7 @@ class QueryPane(Container):
             self.notify(words.text, markup=False)
 
 
-def _save(text: str, name: str, insisted: bool) -> Done | Objection:
+def _save(text: str, name: str, insisted: bool) -> Done[Clean] | Objection:
     from llmwatch.config import load_config, save_query
 
     if not insisted and name in load_config().queries:
@@ -375,7 +385,15 @@ def _save(text: str, name: str, insisted: bool) -> Done | Objection:
     return Done(join([literal("Saved the query as "), clean(name)]))
 
 
-def _export(answer: Answer, name: str, insisted: bool) -> Done | Objection:
+def _folder() -> str:
+    """Where a file comes to be that is named without one."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return "a folder that is gone"
+
+
+def _export(answer: Answer, name: str, insisted: bool) -> Done[Clean] | Objection:
     from llmwatch.query.export import file_format, write_file
 
     path = Path(name).expanduser().absolute()

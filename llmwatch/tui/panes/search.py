@@ -15,15 +15,17 @@ from textual.message import Message
 from textual.widgets import Input
 
 from llmwatch import units
-from llmwatch.clean import Clean, literal
+from llmwatch.clean import Clean, clean, literal
+from llmwatch.errors import SourceError
+from llmwatch.query.filters.marks import Finder, marks
 from llmwatch.query.found import Found
 from llmwatch.query.snapshot import Snapshot
 from llmwatch.tui.actions import bindings
 from llmwatch.tui.filters import Filters
-from llmwatch.tui.finder import finder
 from llmwatch.tui.health import part
+from llmwatch.tui.history import History
 from llmwatch.tui.looking import Look, Looking, Pause, Saw, Search, Seen
-from llmwatch.tui.panes.hits import Hit, call_columns, hits, line_columns, marking
+from llmwatch.tui.panes.hits import Hit, call_columns, event_columns, hits, marking
 from llmwatch.tui.screens.columns import ColumnsScreen
 from llmwatch.tui.widgets.column import Column
 from llmwatch.tui.widgets.line_table import LineTable
@@ -34,7 +36,6 @@ EXAMPLES = "text, /regex/, user:alice, cost>0.5, -status:ok …"
 AGAIN_SECONDS = 3.0
 """So long after a search its answer is brought up to date, when lines came and it took less than `CHEAP_SECONDS`."""
 CHEAP_SECONDS = 1.0
-_REMEMBERED = 100
 
 _QUIET, _WARNING = "$foreground 55%", "$text-warning"
 
@@ -47,23 +48,23 @@ class SearchInput(Typed):
         Binding("down", "past(-1)", show=False),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, history: History) -> None:
         super().__init__(id="search-input", placeholder=EXAMPLES)
-        self._past: list[str] = []
-        """The newest first."""
-        self._place = -1
+        self._history = history
+        self._back = 0
+        """Searches before now of what is shown; 0 is what is being typed."""
 
     def remember(self) -> None:
-        """What is typed was looked for in earnest."""
-        text = self.value.strip()
-        self._place = -1
-        if text:
-            self._past = [text, *(past for past in self._past if past != text)][:_REMEMBERED]
+        """What is typed was looked for in earnest. Raises SourceError when that cannot be written down."""
+        self._back = 0
+        if text := self.value.strip():
+            self._history.add(text)
 
     def action_past(self, step: int) -> None:
         """One search back, or forth again."""
-        self._place = max(-1, min(self._place + step, len(self._past) - 1))
-        self.value = self._past[self._place] if self._place >= 0 else ""
+        entries = self._history.entries
+        self._back = max(0, min(self._back + step, len(entries)))
+        self.value = entries[-self._back] if self._back else ""
         self.cursor_position = len(self.value)
 
 
@@ -71,7 +72,7 @@ class HitTable(LineTable[Hit]):
     """The hits, newest first. Tells when a person goes to another."""
 
     def __init__(self, chosen: Callable[[], None]) -> None:
-        super().__init__(line_columns(), lambda hit: hit.seq, id="hits")
+        super().__init__(event_columns(), lambda hit: hit.seq, id="hits")
         self._tell = chosen
 
     @property
@@ -90,7 +91,7 @@ class HitTable(LineTable[Hit]):
         if self.rows:
             self._tell()
 
-    def on_focus(self) -> None:
+    def enter(self) -> None:
         """The first of them is what is looked at, unless another was chosen."""
         if self.rows and not self._chosen:
             self.select(self.cursor)
@@ -108,11 +109,13 @@ class SearchPane(Container):
 
         seq: int
 
-    def __init__(self, number: int, search: Search, filters: Filters, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, number: int, search: Search, filters: Filters, clock: Callable[[], float], history: History
+    ) -> None:
         super().__init__(id="search", classes="pane")
         self._number = number
         self._clock = clock
-        self.typed, self.words = SearchInput(), Words("search-words")
+        self.typed, self.words = SearchInput(history), Words("search-words")
         self.table = HitTable(self._choose)
         self.looking = Looking(self, search, filters.read)
         self.hidden: frozenset[str] = frozenset()
@@ -120,6 +123,10 @@ class SearchPane(Container):
         self._look = Look("")
         self._seen: Seen | None = None
         """What is on screen."""
+        self.finder: Finder | None = None
+        """Of the texts that were looked for."""
+        self._entering = False
+        """A person wants to go to the first hit, which is not there yet."""
         self._running = False
         self._stopped = False
         self._pause = Pause(self.begin)
@@ -143,9 +150,9 @@ class SearchPane(Container):
         return self
 
     def type(self) -> None:
-        """To the input, with what is there to be replaced or gone on with."""
+        """To the input, where what is there is replaced by what is typed, and stays when a key moves the cursor."""
         self.typed.focus()
-        self.typed.cursor_position = len(self.typed.value)
+        self.typed.select_all()
         if self._seen is None:
             self.begin()
 
@@ -169,7 +176,7 @@ class SearchPane(Container):
         running = self._running or self._pause.waiting
         self._pause.drop()
         self.looking.cancel()
-        self._running, self._stopped = False, running
+        self._running, self._stopped, self._entering = False, running, False
         self._say()
         return running
 
@@ -183,10 +190,26 @@ class SearchPane(Container):
     @on(Input.Submitted)
     def _typed(self, message: Input.Submitted) -> None:
         message.stop()
-        self.typed.remember()
+        self._remember()
         if self._pause.waiting:
             self.begin()
+        if not self._running and self._seen is not None and self._seen.fault is not None:
+            return
+        self._entering = True
         self.table.focus()
+        if not self._running:
+            self._enter()
+
+    def _enter(self) -> None:
+        """To the first hit of what was typed, not of what was there before."""
+        self._entering = False
+        self.table.enter()
+
+    def _remember(self) -> None:
+        try:
+            self.typed.remember()
+        except SourceError as error:
+            self.notify(clean(error, 400).text, severity="warning", markup=False)
 
     def show(self, snapshot: Snapshot, *, held: bool = False) -> None:
         """Time has passed, and lines may have come: bring the hits up to date where that is cheap."""
@@ -215,9 +238,7 @@ class SearchPane(Container):
         if seen.done:
             self._ended = self._clock()
         if seen.found is None:
-            self.words.complain(seen.error, self.typed, misread=seen.misread)
-            self._seen = replace(before, error=seen.error, misread=seen.misread) if before else seen
-            self._title()
+            self._complain(seen, before)
             return
         self._seen = seen
         if before is None or before.found is None or before.look != seen.look:
@@ -225,20 +246,39 @@ class SearchPane(Container):
             self._place_columns()
         self.table.empty = literal("nothing matches" if seen.done else "nothing so far")
         self.table.set_rows(hits(seen.found), self._now)
+        if self._entering and (self.table.rows or seen.done):
+            self._enter()
         self._say()
 
+    def _complain(self, seen: Seen, before: Seen | None) -> None:
+        """Say what is wrong, under what was typed; the hits of before stay."""
+        if seen.fault is not None:
+            self.words.complain(seen.fault, self.typed)
+        self._seen = replace(before, fault=seen.fault) if before else seen
+        if self._entering and self.table.has_focus:
+            self.typed.focus()
+        self._entering = False
+        self._title()
+
     def _place_columns(self) -> None:
-        seen = self._seen
-        if seen is None:
-            return
-        columns = [column for column in self.all_columns if column.key not in self.hidden]
-        find = finder(seen.filter)
-        self.table.set_columns(marking(columns, find) if find else columns)
+        if self._seen is not None:
+            self.finder = marks(self._seen.filter)
+            columns = self._wanted_columns(self.hidden, self._look.fields)
+            self.table.set_columns(marking(columns, self.finder))
+
+    def _wanted_columns(self, hidden: frozenset[str], fields: tuple[str, ...]) -> list[Column[Hit]]:
+        """The columns there are for what is listed but these, those of fields before the message."""
+        columns = call_columns() if self._look.calls else event_columns(fields)
+        return [column for column in columns if column.key not in hidden]
+
+    def _room(self, hidden: frozenset[str], fields: tuple[str, ...]) -> frozenset[str]:
+        """Which of them the screen has room for."""
+        return self.table.room(self._wanted_columns(hidden, fields))
 
     # What it says
 
     def _say(self) -> None:
-        if self._seen is not None and self._seen.found is not None and not self._seen.error:
+        if self._seen is not None and self._seen.found is not None and self._seen.fault is None:
             self.words.say([self._count(self._seen, self._seen.found)])
         self._title()
 
@@ -272,7 +312,7 @@ class SearchPane(Container):
     @property
     def title(self) -> Clean:
         """What is listed: `Search · calls`."""
-        return literal("Search · calls" if self._look.calls else "Search · lines")
+        return literal("Search · calls" if self._look.calls else "Search · events")
 
     def _title(self) -> None:
         self.border_title = content((literal(f"{self._number} "), "bold"), (self.title, "bold"))
@@ -289,11 +329,6 @@ class SearchPane(Container):
         """What is typed."""
         return self.typed.value.strip()
 
-    @property
-    def all_columns(self) -> tuple[Column[Hit], ...]:
-        """Those there are for what is listed, the fields that were asked for before the message."""
-        return call_columns() if self._look.calls else line_columns(self._look.fields)
-
     def choose_columns(self, hidden: frozenset[str], fields: tuple[str, ...]) -> None:
         """Show all columns but these, and these fields."""
         self.hidden = hidden
@@ -304,14 +339,15 @@ class SearchPane(Container):
             self._place_columns()
 
     def action_kind(self) -> None:
-        """Calls instead of lines, or lines again."""
+        """Calls instead of events, or events again."""
         self._look = replace(self._look, calls=not self._look.calls)
         self.begin()
 
     def action_columns(self) -> None:
         """Choose them."""
+        columns = call_columns() if self._look.calls else event_columns()
         fields = None if self._look.calls else self._look.fields
-        self.app.push_screen(ColumnsScreen(self.all_columns, self.hidden, fields, self.choose_columns))
+        self.app.push_screen(ColumnsScreen(columns, self.hidden, fields, self._room, self.choose_columns))
 
     def hit(self, step: int) -> bool:
         """To the next hit; after the last comes the first."""
@@ -328,5 +364,5 @@ class SearchPane(Container):
     def on_resize(self, event: events.Resize) -> None:
         """A sentence wraps anew."""
         del event
-        if self._seen is not None and self._seen.error:
-            self.words.complain(self._seen.error, self.typed, misread=self._seen.misread)
+        if self._seen is not None and self._seen.fault is not None:
+            self.words.complain(self._seen.fault, self.typed)

@@ -69,7 +69,7 @@ class Streams(Container):
             return
         entered, self._entering = self._entering, False
         if message.rows:
-            self.events.show_context(message.seq, message.rows)
+            self.events.show_context(message.seq, message.rows, self.search.finder)
             self.post_message(self.Looked(entered))
         else:
             why = message.error or "That line is not there any more."

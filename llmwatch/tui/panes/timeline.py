@@ -8,8 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import reduce
-from itertools import pairwise
+from functools import partial
 
 from llmwatch import units
 from llmwatch.clean import Clean, clean, join, literal
@@ -42,7 +41,7 @@ def timeline(
     answer: Answer, numeric: Sequence[bool], grouping: Grouping | None
 ) -> tuple[Timeline | None, list[Clean]]:
     """The chart of an answer whose rows are binned, and what it leaves out."""
-    if answer.binned not in answer.columns:
+    if answer.binned not in answer.columns or not (answer.bin_seconds or answer.bin_months):
         return None, []
     time = answer.columns.index(answer.binned)
     others = [place for place in range(len(answer.columns)) if place != time]
@@ -66,12 +65,13 @@ def timeline(
     if len(drawn) < len(figures):
         names = [clean(answer.columns[place], 40) for place in figures[len(drawn) :]]
         remarks.append(join([literal("not drawn: "), join(names, literal(", "))]))
-    times, every = _times({when for when, _ in dated})
-    return _built(times, every, named, shared=bool(by)), remarks
+    times, every = _times({when for when, _ in dated}, answer)
+    return Timeline(times, every, tuple(_series(times, *one) for one in named)), remarks
 
 
 def _undated(rows: int) -> Clean:
-    return literal(f"{units.count(rows)} rows have no time and are not drawn")
+    those = "1 row has no time and is" if rows == 1 else f"{units.count(rows)} rows have no time and are"
+    return literal(f"{those} not drawn")
 
 
 def _grouped(dated: Sequence[_Dated], by: Sequence[int], place: int) -> dict[_Key, _Points]:
@@ -107,9 +107,10 @@ def _time(value: Value) -> datetime | None:
 
 
 def _largest(found: dict[_Key, _Points], *, adds_up: bool) -> tuple[list[_Named], list[Clean]]:
-    """The series by their sums; those there is no room for as one if they can be added up."""
+    """The series of the largest sums, and the others as one; of the highest peaks where a sum means nothing."""
+    size = sum if adds_up else partial(max, default=0.0)
     ordered = sorted(
-        found, key=lambda key: -sum(abs(value) for value in found[key].values() if value is not None)
+        found, key=lambda key: -size(abs(value) for value in found[key].values() if value is not None)
     )
     named: list[_Named] = [(_name(key), found[key], False) for key in ordered[:LARGEST_SERIES]]
     rest = ordered[LARGEST_SERIES:]
@@ -120,7 +121,7 @@ def _largest(found: dict[_Key, _Points], *, adds_up: bool) -> tuple[list[_Named]
                 together[when] = _sum(together.get(when), value)
         named.append((literal(f"{units.count(len(rest))} others"), together, True))
     elif rest:
-        return named, [literal(f"{units.count(len(rest))} more series are not drawn")]
+        return named, [literal(f"{units.count(len(rest))} more series, of lower peaks, are not drawn")]
     return named, []
 
 
@@ -132,57 +133,39 @@ def _name(key: _Key) -> Clean:
     return join([clean(units.UNKNOWN if value is None else value, 80) for value in key], literal(" · "))
 
 
-def _times(found: set[datetime]) -> tuple[tuple[datetime, ...], Clean]:
-    """Every time from the first to the last, also those that nothing was found for, and how long one lasts."""
-    ordered = sorted(found)
-    first, last = ordered[0], ordered[-1]
-    apart = [later - sooner for sooner, later in pairwise(ordered)]
-    if not apart:
-        return (first,), literal("bin")
-    if min(apart) >= timedelta(days=28) and all(_begins_month(when) for when in ordered):
-        return _months(ordered)
-    step = reduce(_divisor, apart)
-    if (last - first) / step > _FINEST * 100:
-        step = (last - first) / _FINEST
-    count = round((last - first) / step) + 1
-    return tuple(first + place * step for place in range(count)), literal(period(step))
+def _times(found: set[datetime], answer: Answer) -> tuple[tuple[datetime, ...], Clean]:
+    """Every bin from the first to the last, also those that nothing was found for, and how long one is.
+
+    Where there are more than a screen has room for, several are one.
+    """
+    first, last = min(found), max(found)
+    if answer.bin_months:
+        return _months(first, last, answer.bin_months)
+    step = timedelta(seconds=answer.bin_seconds or 0)
+    many = -(-((last - first) // step + 1) // _FINEST)
+    count = (last - first) // (many * step) + 1
+    return tuple(first + place * many * step for place in range(count)), _every(many, period(step))
 
 
-def _divisor(left: timedelta, right: timedelta) -> timedelta:
-    microsecond = timedelta(microseconds=1)
-    return math.gcd(left // microsecond, right // microsecond) * microsecond
+def _months(first: datetime, last: datetime, step: int) -> tuple[tuple[datetime, ...], Clean]:
+    begin, end = (when.year * 12 + when.month - 1 for when in (first, last))
+    many = -(-((end - begin) // step + 1) // _FINEST)
+    numbers = range(begin, end + 1, many * step)
+    times = (datetime(number // 12, number % 12 + 1, 1, tzinfo=UTC) for number in numbers)
+    return tuple(times), _every(many, f"{step}mo")
 
 
-def _begins_month(when: datetime) -> bool:
-    return (when.day, when.hour, when.minute, when.second, when.microsecond) == (1, 0, 0, 0, 0)
+def _every(many: int, length: str) -> Clean:
+    return literal(length if many == 1 else f"{many} × {length}")
 
 
-def _months(ordered: Sequence[datetime]) -> tuple[tuple[datetime, ...], Clean]:
-    numbers = [when.year * 12 + when.month - 1 for when in ordered]
-    step = math.gcd(*(number - numbers[0] for number in numbers))
-    return (
-        tuple(
-            datetime(number // 12, number % 12 + 1, 1, tzinfo=UTC)
-            for number in range(numbers[0], numbers[-1] + 1, step)
-        ),
-        literal(f"{step}mo"),
-    )
-
-
-def _built(times: Sequence[datetime], every: Clean, named: Sequence[_Named], *, shared: bool) -> Timeline:
-    """Points for all the times; where they are finer than a screen, the highest of several stands for them."""
-    many = -(-len(times) // _FINEST)
-    shown = tuple(times[::many])
-    series = []
-    for name, points, rest in named:
-        values: list[float | None] = [None] * len(shown)
-        for when, value in points.items():
-            place = bisect_right(shown, when) - 1
-            values[place] = max(
-                (known for known in (values[place], value) if known is not None), default=None
-            )
-        series.append(Bars(name, tuple(values), rest))
-    return Timeline(shown, every if many == 1 else literal(f"{many} × {every.text}"), tuple(series), shared)
+def _series(times: Sequence[datetime], name: Clean, points: _Points, rest: bool) -> Bars:
+    """Points for all the times; where one stands for several bins, the highest of them."""
+    values: list[float | None] = [None] * len(times)
+    for when, value in points.items():
+        place = bisect_right(times, when) - 1
+        values[place] = max((known for known in (values[place], value) if known is not None), default=None)
+    return Bars(name, tuple(values), rest)
 
 
 def grouping(text: str) -> Grouping | None:

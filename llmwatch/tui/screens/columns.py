@@ -12,7 +12,7 @@ from textual.binding import BindingType
 from textual.containers import Container
 from textual.screen import ModalScreen
 
-from llmwatch.clean import Clean, clean, literal
+from llmwatch.clean import clean, join, literal
 from llmwatch.tui.actions import bindings
 from llmwatch.tui.screens.prompt import Done, PromptScreen
 from llmwatch.tui.widgets.bars import KeyLines
@@ -31,8 +31,21 @@ class ColumnRow:
     key: str
     title: str
     words: str
-    shown: bool
+    wanted: bool
+    fits: bool
     field: str | None = None
+
+
+def _state(row: ColumnRow) -> Cell:
+    if not row.wanted:
+        return Cell(literal("[ ]"), "faint")
+    return Cell(literal("[x]"), "success" if row.fits else "warning")
+
+
+def _words(row: ColumnRow) -> Cell:
+    if row.wanted and not row.fits:
+        return Cell(join([literal("no room here · "), clean(row.words)]), "warning")
+    return Cell(clean(row.words), "muted")
 
 
 _COLUMNS: tuple[Column[ColumnRow], ...] = (
@@ -40,18 +53,18 @@ _COLUMNS: tuple[Column[ColumnRow], ...] = (
         "shown",
         "",
         "",
-        lambda row, _now: Cell(literal("[x]" if row.shown else "[ ]"), "success" if row.shown else "faint"),
+        lambda row, _now: _state(row),
         width=3,
         right=False,
     ),
     Column(
-        "title", "", "", lambda row, _now: Cell(clean(row.title), "strong"), width=10, right=False, room=8
+        "title", "", "", lambda row, _now: Cell(clean(row.title), "strong"), width=10, right=False, room=2
     ),
-    Column(
-        "words", "", "", lambda row, _now: Cell(clean(row.words), "muted"), width=10, right=False, room=200
-    ),
+    Column("words", "", "", lambda row, _now: _words(row), width=10, right=False, room=200),
 )
 
+Room = Callable[[frozenset[str], tuple[str, ...]], frozenset[str]]
+"""Of all columns but these, and these fields, the keys of those that there is room for."""
 Chosen = Callable[[frozenset[str], tuple[str, ...]], None]
 """Takes the keys of the columns that are not wanted, and the fields that are."""
 
@@ -66,13 +79,15 @@ class ColumnsScreen(ModalScreen[None]):
         columns: Sequence[Column[Any]],
         hidden: frozenset[str],
         fields: tuple[str, ...] | None,
+        room: Room,
         chosen: Chosen,
     ) -> None:
         """`fields` is None where there can be none, as of calls."""
         super().__init__()
-        self._columns = [column for column in columns if not column.key.startswith("field ")]
+        self._columns = tuple(columns)
         self._hidden = hidden
         self._fields = fields
+        self._room = room
         self._chosen = chosen
         self.table = LineTable(_COLUMNS, lambda row: row.key, id="columns-table", heading=False)
 
@@ -90,15 +105,19 @@ class ColumnsScreen(ModalScreen[None]):
         self.table.focus()
 
     def _fill(self) -> None:
+        fit = self._room(self._hidden, self._fields or ())
         rows = [
-            ColumnRow(column.key, column.title, column.doc, column.key not in self._hidden)
+            ColumnRow(column.key, column.title, column.doc, column.key not in self._hidden, column.key in fit)
             for column in self._columns
         ]
-        rows += [
-            ColumnRow(f"field {name}", name, "A field of the line's JSON", True, name)
-            for name in self._fields or ()
-        ]
+        for name in self._fields or ():
+            key = f"field {name}"
+            rows.append(ColumnRow(key, name, "A field of the line's JSON", True, key in fit, name))
         self.table.set_rows(tuple(rows))
+
+    def on_resize(self) -> None:
+        """What there is room for is another; the search below is laid out first."""
+        self.call_after_refresh(self._fill)
 
     def _change(self) -> None:
         self._fill()
@@ -124,22 +143,17 @@ class ColumnsScreen(ModalScreen[None]):
     def action_add(self) -> None:
         """A field more."""
         if self._fields is None:
-            self.notify("Calls have no fields of their own: press c in the search for lines.", markup=False)
+            self.notify("Calls have no fields of their own: press c in the search for events.", markup=False)
             return
         if len(self._fields) >= MOST_FIELDS:
             self.notify(f"{MOST_FIELDS} fields are enough: remove one first.", markup=False)
             return
         hint = literal("a key of the lines' JSON, as in usage.prompt_tokens")
-        prompt = PromptScreen(literal("A column for a field"), "", hint, lambda name, _: Done(clean(name)))
+        prompt = PromptScreen(literal("A column for a field"), "", hint, lambda name, _: Done(name))
+        self.app.push_screen(prompt, self._add)
 
-        def named(words: Clean | None) -> None:
-            if words is not None:
-                self._add(prompt.field.value.strip())
-
-        self.app.push_screen(prompt, named)
-
-    def _add(self, name: str) -> None:
+    def _add(self, name: str | None) -> None:
         fields = self._fields or ()
-        if name not in fields:
+        if name is not None and name not in fields:
             self._fields = (*fields, name)
             self._change()

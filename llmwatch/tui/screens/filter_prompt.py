@@ -13,6 +13,7 @@ from llmwatch.clean import literal
 from llmwatch.errors import LlmwatchError
 from llmwatch.query.found import Found
 from llmwatch.tui.actions import bindings
+from llmwatch.tui.faults import fault
 from llmwatch.tui.filters import Filters
 from llmwatch.tui.health import part
 from llmwatch.tui.looking import Look, Looking, Pause, Saw, Search
@@ -69,7 +70,7 @@ class FilterPrompt(ModalScreen[str | None]):
             if text:
                 self._filters.read(text)
         except LlmwatchError as error:
-            self.words.complain(str(error), self.typed)
+            self.words.complain(fault(error), self.typed)
         else:
             self.dismiss(text or None)
 
@@ -90,9 +91,9 @@ class FilterPrompt(ModalScreen[str | None]):
         seen = message.seen
         if not message.current:
             return
-        if seen.found is None:
-            self.words.complain(seen.error, self.typed, misread=seen.misread)
-        else:
+        if seen.fault is not None:
+            self.words.complain(seen.fault, self.typed)
+        elif seen.found is not None:
             self.words.say([_kept(seen.found)])
 
 

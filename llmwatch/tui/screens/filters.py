@@ -18,6 +18,7 @@ from llmwatch.clean import Clean, clean, join, literal
 from llmwatch.errors import LlmwatchError
 from llmwatch.query.scope import Chip, Scope
 from llmwatch.tui.actions import bindings
+from llmwatch.tui.faults import fault
 from llmwatch.tui.filters import Filters
 from llmwatch.tui.looking import Search
 from llmwatch.tui.screens.filter_prompt import FilterPrompt
@@ -87,7 +88,7 @@ def _saved_columns(longest: int) -> tuple[Column[SavedRow], ...]:
     )
 
 
-def _save(filters: Filters, text: str, name: str, insisted: bool) -> Done | Objection:
+def _save(filters: Filters, text: str, name: str, insisted: bool) -> Done[Clean] | Objection:
     """In a thread: it writes a file."""
     if not insisted and name in filters.saved:
         return Objection(literal("there is a filter of that name: enter again replaces it"), may_insist=True)
@@ -151,7 +152,7 @@ class FiltersScreen(ModalScreen[None]):
             return {}
 
     def _complain(self, error: LlmwatchError) -> None:
-        self.notify(clean(error, 400).text, severity="error", markup=False)
+        self.notify(clean(fault(error).sentence, 400).text, severity="error", markup=False)
 
     def _change(self, *chips: Chip) -> None:
         self.scope = replace(self.scope, chips=chips)

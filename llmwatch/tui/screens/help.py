@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from textual.app import ComposeResult
 from textual.containers import Container
@@ -16,7 +17,7 @@ from llmwatch.tui.registry import EVERY_ACTION
 from llmwatch.tui.widgets.column import Cell, Column
 from llmwatch.tui.widgets.kpi import KPIS
 from llmwatch.tui.widgets.line_table import LineTable
-from llmwatch.tui.widgets.text import content
+from llmwatch.tui.widgets.text import content, wrap
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +26,14 @@ class HelpLine:
 
     name: str
     words: str = ""
+    group: bool = False
 
 
 def help_lines() -> tuple[HelpLine, ...]:
     """All there is to say."""
     lines: list[HelpLine] = []
     for group in dict.fromkeys(action.group for action in EVERY_ACTION):
-        lines.append(HelpLine(group))
+        lines.append(HelpLine(group, group=True))
         lines += [
             HelpLine(action.label, action.description) for action in EVERY_ACTION if action.group == group
         ]
@@ -43,7 +45,7 @@ def help_lines() -> tuple[HelpLine, ...]:
         ("Columns of events", [(column.title, column.doc) for column in EVENT_COLUMNS]),
     )
     for title, entries in sections:
-        lines += [HelpLine(title), *(HelpLine(*entry) for entry in entries), HelpLine("")]
+        lines += [HelpLine(title, group=True), *(HelpLine(*entry) for entry in entries), HelpLine("")]
     return tuple(lines[:-1])
 
 
@@ -53,11 +55,10 @@ _COLUMNS: tuple[Column[HelpLine], ...] = (
         "",
         "",
         lambda line, _now: Cell(
-            literal(f"  {line.name}" if line.words else line.name), "strong" if line.words else "money"
+            literal(line.name if line.group else f"  {line.name}"), "money" if line.group else "strong"
         ),
-        width=18,
+        width=27,
         right=False,
-        room=10,
     ),
     Column("words", "", "", lambda line, _now: Cell(literal(line.words)), width=20, right=False, room=200),
 )
@@ -78,4 +79,18 @@ class HelpScreen(ModalScreen[None]):
         dialog = self.query_one(".dialog")
         dialog.border_title = content((literal("Help"), "bold"))
         dialog.border_subtitle = content((literal("esc closes"), "$foreground 55%"))
-        self.query_one("#help", LineTable).set_rows(help_lines())
+
+    def on_resize(self) -> None:
+        """Words that are too long for a line go on below."""
+        self.call_after_refresh(self._fill)
+
+    def _fill(self) -> None:
+        table = self.query_one("#help", LineTable)
+        cells = table.placed[-1][1]
+        table.set_rows(tuple(row for line in help_lines() for row in _wrapped(line, cells)))
+
+
+def _wrapped(line: HelpLine, cells: int) -> Iterator[HelpLine]:
+    words = wrap(literal(line.words), cells) or [literal("")]
+    yield replace(line, words=words[0].text)
+    yield from (HelpLine("", more.text) for more in words[1:])

@@ -26,7 +26,7 @@ from llmwatch.tui.panes.streams import Streams
 from llmwatch.tui.panes.usage import UsagePane
 from llmwatch.tui.surroundings import ReadLines
 from llmwatch.tui.widgets.bars import KeyBar, TabBar
-from llmwatch.tui.widgets.chips import ChipBar
+from llmwatch.tui.widgets.chips import ChipBar, Rescoped, chip_text
 from llmwatch.tui.widgets.header import Header
 from llmwatch.tui.widgets.kpi import KpiStrip
 from llmwatch.tui.widgets.line_table import LineTable
@@ -247,6 +247,7 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         around = self.focused.ancestors_with_self if self.focused is not None else []
         self._active = next((name for name, pane in self.panes.items() if pane in around), self._active)
         self.keys.show(self.query_pane.keys if self._active == "query" else self._active)
+        self.chips.put_aside(self._active == "query")
 
     def action_zoom(self) -> None:
         """One pane alone, or all again."""
@@ -312,6 +313,16 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         else:
             words = "Nothing to narrow to: choose a user, a model, or an event of a request."
             self.notify(words, markup=False)
+
+    def action_widen(self) -> None:
+        """Away with the filter that came last."""
+        scope = self.chips.scope
+        if not scope.chips:
+            self.notify("No filter is there to take away.", markup=False)
+            return
+        self.post_message(Rescoped(replace(scope, chips=scope.chips[:-1])))
+        words = join([literal("Took away the filter "), chip_text(scope.chips[-1])])
+        self.notify(words.text, markup=False)
 
     @property
     def _dimension(self) -> DetailKind:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -22,11 +22,14 @@ from llmwatch.tui.widgets.line import Line
 from llmwatch.tui.widgets.text import content, wrap
 from llmwatch.tui.widgets.typed import Typed
 
+R = TypeVar("R")
 
-class Done(NamedTuple):
-    """It is done; the words say what."""
 
-    words: Clean
+class Done(NamedTuple, Generic[R]):
+    """It is done."""
+
+    value: R
+    """What the screen gives: what was done, in words, or what was filled in."""
 
 
 class Objection(NamedTuple):
@@ -59,13 +62,13 @@ class Sentence(Line):
         return Content("\n").join(content((line, self._style)) for line in wrap(self._words, cells))
 
 
-class PromptScreen(ModalScreen[Clean | None]):
-    """Gives what was done, in words; None when it was given up."""
+class PromptScreen(ModalScreen[R | None], Generic[R]):
+    """Gives what `do` makes of what is filled in; None when it was given up."""
 
     BINDINGS = bindings("dialog")
 
     def __init__(
-        self, title: Clean, value: str, hint: Clean, do: Callable[[str, bool], Done | Objection]
+        self, title: Clean, value: str, hint: Clean, do: Callable[[str, bool], Done[R] | Objection]
     ) -> None:
         """`do` gets what was filled in, and whether it was insisted on; it runs in a thread."""
         super().__init__()
@@ -84,7 +87,7 @@ class PromptScreen(ModalScreen[Clean | None]):
         """Ready to be typed in."""
         dialog = self.query_one(".dialog")
         dialog.border_title = content((self._title, "bold"))
-        dialog.border_subtitle = content((literal("enter does it · esc leaves it"), "$foreground 55%"))
+        dialog.border_subtitle = content((literal("enter takes it · esc leaves it"), "$foreground 55%"))
         self.field.cursor_blink = False
         self.field.focus()
 
@@ -101,7 +104,7 @@ class PromptScreen(ModalScreen[Clean | None]):
             attempt = partial(self._attempt, value, value == self._insisted)
             self.run_worker(attempt, thread=True, exclusive=True, exit_on_error=False)
 
-    def _attempt(self, value: str, insisted: bool) -> Done | Objection:
+    def _attempt(self, value: str, insisted: bool) -> Done[R] | Objection:
         try:
             return self._do(value, insisted)
         except LlmwatchError as error:
@@ -113,7 +116,7 @@ class PromptScreen(ModalScreen[Clean | None]):
         if message.state is WorkerState.ERROR:
             result = Objection(sentence(message.worker.error))
         if isinstance(result, Done):
-            self.dismiss(result.words)
+            self.dismiss(result.value)
         elif isinstance(result, Objection):
             self._insisted = self.field.value.strip() if result.may_insist else None
             self.sentence.say(result.words, "$text-warning" if result.may_insist else "$text-error")

@@ -123,7 +123,7 @@ class QueriesScreen(ModalScreen[str | None]):
         """Files are read elsewhere."""
         dialog = self.query_one(".dialog")
         dialog.border_title = content((literal("Queries"), "bold"))
-        dialog.border_subtitle = content((literal("enter takes it · esc closes"), "$foreground 55%"))
+        dialog.border_subtitle = content((literal("enter takes it · esc leaves it"), "$foreground 55%"))
         self.run_worker(self._read, thread=True, exit_on_error=False)
 
     @on(Worker.StateChanged)
@@ -134,7 +134,7 @@ class QueriesScreen(ModalScreen[str | None]):
             self.words.say(sentence(message.worker.error), "$text-error")
         elif message.state is WorkerState.SUCCESS and isinstance(message.worker.result, Library):
             found = message.worker.result
-            self.names.empty = literal("there are none: w saves the one in the editor")
+            self.names.empty = literal("there are none: f2 saves the one in the editor")
             self.names.set_rows(found.queries)
             self._describe()
             if found.remarks:

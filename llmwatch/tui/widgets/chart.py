@@ -1,6 +1,7 @@
 """Series over time, one below the other, as bars of blocks.
 
-Names and figures stand beside them, so that nothing has to be told by its colour.
+Names and figures stand beside them, so that nothing has to be told by its colour. Each has a scale of its own, or what
+is rare would be a flat line below what is not.
 """
 
 from __future__ import annotations
@@ -50,8 +51,6 @@ class Timeline:
     every: Clean
     """What a point stands for: `5m`."""
     series: tuple[Bars, ...]
-    shared: bool
-    """Whether all are measured by the same scale: they count the same thing."""
 
 
 class Chart(Line, can_focus=True):
@@ -77,7 +76,7 @@ class Chart(Line, can_focus=True):
         rows = [
             content(*row)
             for number, bars in enumerate(shown)
-            for row in _panel(bars, _style(bars, number), _scale(timeline, bars), high, gutter, cells)
+            for row in _panel(bars, _style(bars, number), _scale(bars), high, gutter, cells)
         ]
         hidden = len(timeline.series) - len(shown)
         return Content("\n").join([*rows, content(*_axis(timeline, hidden, gutter, cells - gutter))])
@@ -93,10 +92,9 @@ def _style(bars: Bars, number: int) -> str:
     return "$foreground 35%" if bars.rest else ("$primary 85%", "$secondary 70%")[number % 2]
 
 
-def _scale(timeline: Timeline, bars: Bars) -> tuple[float, float]:
-    """From where to where a panel goes: zero is in it."""
-    drawn = timeline.series if timeline.shared else (bars,)
-    known = [point for one in drawn for point in one.points if point is not None]
+def _scale(bars: Bars) -> tuple[float, float]:
+    """From where to where a panel goes, which its figures say: zero is in it."""
+    known = [point for point in bars.points if point is not None]
     return min(0.0, *known, 0.0), max(0.0, *known, 0.0)
 
 

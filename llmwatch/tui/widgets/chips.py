@@ -16,8 +16,14 @@ from llmwatch.query.scope import Chip, Scope
 from llmwatch.tui.widgets.line import Line
 from llmwatch.tui.widgets.text import NOTHING, Pieces, content, cut, width
 
-_EDITS = "F edits"
-"""Where there is room, at the right; a click there opens the list."""
+_EDITS: Pieces = [
+    (literal("⌫"), "bold $primary"),
+    (literal(" removes the last   "), "$foreground 55%"),
+    (literal("F"), "bold $primary"),
+    (literal(" edits"), "$foreground 55%"),
+]
+"""Where there is room, at the right, the end first; a click there opens the list."""
+_ASIDE = literal("not in the query:")
 LONGEST = 48
 """Cells of a chip's text."""
 
@@ -61,8 +67,16 @@ class ChipBar(Line):
     def __init__(self) -> None:
         super().__init__(id="chips")
         self.scope = Scope()
+        self.aside = False
+        """What has the focus does not follow the filters."""
         self._now: datetime | None = None
         self.display = False
+
+    def put_aside(self, aside: bool) -> None:
+        """Say whether what has the focus follows the filters, which it does but for a query."""
+        if aside != self.aside:
+            self.aside = aside
+            self.refresh()
 
     def show(self, scope: Scope, now: datetime | None = None) -> None:
         """Speak of this scope, at this time."""
@@ -85,9 +99,11 @@ class ChipBar(Line):
                 (literal(" "), ""),
             ]
         left = cells - _needed(shown) - 1
-        if left >= len(_EDITS):
-            pieces.append((literal(" " * (left - len(_EDITS))), ""))
-            pieces += [(literal(_EDITS[0]), "bold $primary"), (literal(_EDITS[1:]), "$foreground 55%")]
+        offered = (_EDITS, _EDITS[2:]) if self.scope.chips else (_EDITS[2:],)
+        for edits in () if self.aside else offered:
+            needed = sum(width(words) for words, _ in edits)
+            if left >= needed:
+                return content(*pieces, (literal(" " * (left - needed)), ""), *edits)
         return content(*pieces)
 
     def _drawn(self) -> list[_Drawn]:
@@ -98,7 +114,9 @@ class ChipBar(Line):
             for word, when in bounds
             if when is not None
         ]
-        return [*drawn, *(_chip(chip, number) for number, chip in enumerate(scope.chips))]
+        if self.aside and scope.chips:
+            drawn.append(_Drawn(_ASIDE, NOTHING, "$text-warning"))
+        return [*drawn, *(_chip(chip, number, aside=self.aside) for number, chip in enumerate(scope.chips))]
 
     def _fitting(self, cells: int) -> list[_Drawn]:
         drawn = self._drawn()
@@ -135,10 +153,12 @@ def _needed(shown: Iterable[_Drawn]) -> int:
     return sum(drawn.cells + 1 for drawn in shown) - 1
 
 
-def _chip(chip: Chip, number: int) -> _Drawn:
+def _chip(chip: Chip, number: int, *, aside: bool) -> _Drawn:
     text = literal(cut(chip_text(chip), LONGEST))
     if not chip.enabled:
         words = join([literal(" "), text, literal(" (off)")])
         return _Drawn(words, literal(" ✕ "), "strike $foreground 45% on $foreground 5%", number)
+    if aside:
+        return _Drawn(join([literal(" "), text]), literal(" ✕ "), "$foreground 45% on $foreground 5%", number)
     colour = "$text-warning on $warning 15%" if chip.inverted else "$foreground on $primary 25%"
     return _Drawn(join([literal(" "), text]), literal(" ✕ "), colour, number)

@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import TextArea
-from textual.widgets.text_area import Edit, EditResult
+from textual.widgets.text_area import Edit, EditResult, Selection
 
 from llmwatch import units
 from llmwatch.clean import clean, literal
@@ -58,6 +58,17 @@ class Editor(TextArea):
         """Have this text instead, with the cursor at its end; what was there comes back with undo."""
         self.replace(text, self.document.start, self.document.end, maintain_selection_offset=False)
         self.move_cursor(self.document.end)
+
+    def mark(self, words: str) -> None:
+        """Select these where they first stand, for what is typed next to take their place."""
+        place = self.text.find(words)
+        if place >= 0:
+            self.selection = Selection(self.location(place), self.location(place + len(words)))
+
+    def location(self, offset: int) -> tuple[int, int]:
+        """Line and column of a character."""
+        before = self.text[:offset]
+        return before.count("\n"), len(before) - before.rfind("\n") - 1
 
     def action_cursor_up(self, select: bool = False) -> None:
         """Up a line, and from the first to the query before."""

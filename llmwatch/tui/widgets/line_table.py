@@ -319,6 +319,10 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
             self._placed = (cells, place(self.columns, cells - 1))  # a blank before the scroll bar
         return self._placed[1]
 
+    def room(self, columns: Sequence[Column[R]]) -> frozenset[str]:
+        """Of these columns the keys of those that there is room for."""
+        return frozenset(column.key for column, _ in place(columns, self.scrollable_content_region.width - 1))
+
     def render_line(self, y: int) -> Strip:
         """One line of the screen."""
         cells = self.scrollable_content_region.width

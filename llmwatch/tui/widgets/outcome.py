@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,7 +16,7 @@ from llmwatch.tui.widgets.text import Pieces, content, cut, flow, width, wrap
 
 _MOST_LINES = 8
 _QUIET, _WARNING, _ERROR = "$foreground 55%", "$text-warning", "$text-error"
-_SENTENCE = 1_000
+_SENTENCE, _LINE = 1_000, 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +29,14 @@ class Complaint:
     """The cell of the line over the caret."""
 
 
-def complaint(error: str) -> Complaint:
-    """An error's words; where a line of them is a caret, the one above is what it points into."""
-    lines = error.split("\n")
-    for number in range(1, len(lines)):
-        if re.fullmatch(r" *\^+ *", lines[number]):
-            place = lines[number].index("^")
-            rest = " ".join([*lines[: number - 1], *lines[number + 1 :]])
-            before = clean(lines[number - 1][:place], 10_000)
-            return Complaint(
-                clean(" ".join(rest.split()), _SENTENCE), clean(lines[number - 1], 10_000), width(before)
-            )
-    return Complaint(clean(" ".join(error.split()), _SENTENCE))
+def complaint(sentence: str, text: str, offset: int | None) -> Complaint:
+    """A sentence on a text, and the line of the text that has the place of which it speaks."""
+    words = clean(" ".join(sentence.split()), _SENTENCE)
+    if offset is None:
+        return Complaint(words)
+    begin = text.rfind("\n", 0, offset) + 1
+    line = text[begin:].partition("\n")[0]
+    return Complaint(words, clean(line, _LINE), width(clean(line[: offset - begin], _LINE)))
 
 
 class Outcome(Line):
@@ -119,7 +114,7 @@ def facts(answer: Answer, seconds: float, shown_columns: int) -> list[Pieces]:
         said.append(("more than the limit", _WARNING))
     columns = len(answer.columns)
     if rows and shown_columns < columns:
-        said.append((f"{shown_columns} of {columns} columns: enter shows all", _WARNING))
+        said.append((f"{shown_columns} of {columns} columns: enter on a row shows all", _WARNING))
     return [[(literal(words), style)] for words, style in said]
 
 

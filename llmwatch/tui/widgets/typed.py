@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from rich.cells import cell_len
 from textual.content import Content
@@ -12,6 +11,7 @@ from textual.geometry import Size
 from textual.widgets import Input
 
 from llmwatch.clean import Clean, clean, literal
+from llmwatch.tui.faults import Fault
 from llmwatch.tui.widgets.line import Line
 from llmwatch.tui.widgets.text import Pieces, content, cut, wrap
 
@@ -39,27 +39,6 @@ class Typed(Input):
         return cell_len(self.value[:place]) - round(self.scroll_x)
 
 
-class Misreading(NamedTuple):
-    """What is wrong with a text, and at which character of it."""
-
-    sentence: str
-    place: int | None
-
-
-def misreading(error: str, text: str) -> Misreading:
-    """An error's sentence, and the place to which the caret under its second line points."""
-    lines = error.split("\n")
-    for number in range(1, len(lines)):
-        if caret := re.fullmatch(r"(\s*)\^+\s*", lines[number]):
-            shown = lines[number - 1]
-            start = text.find(shown.strip())
-            indent = len(shown) - len(shown.lstrip())
-            others = [line.strip() for line in (*lines[: number - 1], *lines[number + 1 :])]
-            place = len(caret[1]) - indent + start if start >= 0 and shown.strip() else None
-            return Misreading(" ".join(filter(None, others)), place)
-    return Misreading(" ".join(line.strip() for line in lines), None)
-
-
 class Words(Line):
     """A few lines that say something; no lines, no room taken."""
 
@@ -74,15 +53,18 @@ class Words(Line):
             self._lines = tuple(lines)
             self.refresh(layout=taller)
 
-    def complain(self, error: str, typed: Typed, *, misread: bool = True) -> None:
-        """Say what is wrong, with a caret under the place where it is when that is in view."""
-        sentence, place = misreading(error, typed.value) if misread else (error, None)
+    def complain(self, fault: Fault, typed: Typed) -> None:
+        """Say what is wrong, with a caret under the place where it is when that is in view.
+
+        Places are in what is typed without the spaces around it.
+        """
         cells = max(20, self.size.width)
-        wrapped = wrap(clean(sentence, 1_000), cells)
+        wrapped = wrap(clean(fault.sentence, 1_000), cells)
         if len(wrapped) > SENTENCE_LINES:
             wrapped[SENTENCE_LINES - 1 :] = [literal(f"{cut(wrapped[SENTENCE_LINES - 1], cells - 2)} …")]
         lines: list[Pieces] = [[(line, "$text-warning")] for line in wrapped]
-        if place is not None and 0 <= (cell := typed.cells_before(place)) < cells:
+        before = len(typed.value) - len(typed.value.lstrip())
+        if fault.place is not None and 0 <= (cell := typed.cells_before(before + fault.place)) < cells:
             lines.insert(0, [(literal(" " * cell + "^"), "$text-warning")])
         self.say(lines)
 

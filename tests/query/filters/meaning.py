@@ -32,6 +32,8 @@ OF_CALLS = {
     "unmetered": "unmetered",
     "llm": "reached_model",
 }
+SAID = ("user", "model", "requested")
+"""Of calls, or of a line that says it itself."""
 OF_BOTH = {
     "request": "request_id",
     "source": "source",
@@ -154,7 +156,16 @@ def matching_lines(tree: Tree, world: World) -> set[object]:
     def has_call(trees: list[Tree], line: Row) -> bool:
         if line["request_id"] is None:
             return all(plainly(one, line, on_line) for one in trees)
-        return any(all(plainly(one, call, on_call) for one in trees) for call in world.calls_of[line["seq"]])
+
+        def says(leaf: Question | Words, _: Row) -> bool:
+            return isinstance(leaf, Question) and leaf.field in SAID and on_line(leaf, line)
+
+        def either(leaf: Question | Words, call: Row) -> bool:
+            return on_call(leaf, call) or says(leaf, call)
+
+        return all(plainly(one, line, says) for one in trees) or any(
+            all(plainly(one, call, either) for one in trees) for call in world.calls_of[line["seq"]]
+        )
 
     on_call, on_line = tries(world)
     asker = Asker(lambda leaf: isinstance(leaf, Question) and leaf.field in OF_CALLS, on_line, has_call)

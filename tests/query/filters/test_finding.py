@@ -202,6 +202,36 @@ def test_an_id_used_twice_is_two_calls() -> None:
         assert calls(store, "bob") == ["a1"]
 
 
+def test_people_who_share_an_id_at_a_time_are_kept_apart() -> None:
+    alice = call("test", "alice@x.org", "2026-02-27T23:00:00Z", "2026-02-27T23:00:05Z")
+    bob = call("test", "bob@x.org", "2026-02-27T23:00:01Z", "2026-02-27T23:00:04Z", status=500)
+    key = line("2026-02-27T23:00:03Z", "API key created", "test", user_sub="carol")
+    with stored(log=[alice[0], bob[0], alice[1], key, bob[2], alice[2]]) as store:
+        assert lines(store, "user:alice") == [0, 2, 3, 5]  # those in the middle may be of either
+        assert lines(store, "-user:bob") == [0, 5]
+        assert lines(store, "user:bob -user:alice") == [1, 4]
+        assert lines(store, "user:bob status:error") == [1, 2, 3, 4]
+        assert lines(store, "user:alice status:error") == []
+        assert lines(store, "user:carol") == [3]
+        assert calls(store, '"alice@" "bob@"') == []
+        assert calls(store, "-alice") == ["test"]
+        assert calls(store, "user:bob alice") == []
+
+
+def test_a_line_that_names_somebody_itself_is_found_by_it() -> None:
+    nobodys = call("k", None, "2026-02-27T23:00:00Z", "2026-02-27T23:00:05Z")
+    key = line("2026-02-27T23:00:03Z", "API key created", "k", user_sub="s-bob")
+    with stored(log=[*nobodys[:2], key, nobodys[2]]) as store:
+        assert lines(store, "user:s-bob") == lines(store, 'user="s-bob"') == [2]
+        assert lines(store, "user:s-bob kind:security") == [2]
+        assert lines(store, "user:s-bob status:ok") == lines(store, "user:s-bob model:kimi") == [2]
+        assert lines(store, "user:s-bob status:error") == []
+        assert lines(store, "user:s-bob OR status:ok") == [0, 1, 2, 3]
+        assert lines(store, "user:none") == lines(store, "-user:s-bob") == [0, 1, 3]
+        assert lines(store, "user:none kind:security") == []
+        assert calls(store, "user:s-bob") == []
+
+
 def test_what_is_of_lines_holds_for_one_line_whatever_the_parentheses() -> None:
     texts = (
         "timeout level:error user:alice",
@@ -266,5 +296,7 @@ def test_the_largest_filter_runs() -> None:
         assert lines(store, f"user:{users} OR alice") == [0, 2, 3, 5]
         assert len(calls(store, nested)) + len(calls(store, f"-({nested})")) == 3
         assert len(lines(store, nested)) + len(lines(store, f"-({nested})")) == 9
+        groups = " OR ".join(f"(word{number} user:x{number})" for number in range(20))
+        assert calls(store, groups) == lines(store, groups) == []
         words = " ".join(f"word{number} -user:bob" for number in range(100))
         assert calls(store, words) == lines(store, words) == []

@@ -120,6 +120,11 @@ def words(found: Filter) -> set[str]:
 VOCABULARY = set().union(
     *(words(exact(field.name, "a")) for field in FIELDS if field.type == "text"),
     *(
+        words(read_filter(f"{field.name}:any"))
+        for field in FIELDS
+        if field.type not in ("since", "until", "flag")
+    ),
+    *(
         words(read_filter(text))
         for text in (
             EVERYTHING,

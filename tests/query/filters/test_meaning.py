@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from itertools import product
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -26,7 +27,7 @@ from tests.query.filters.meaning import (
     matching_calls,
     matching_lines,
 )
-from tests.query.filters.world import World, world
+from tests.query.filters.world import World, crowd, world
 
 PLAIN = re.compile(r"[A-Za-z0-9._/@-]{1,40}")
 TEXTS = (
@@ -86,6 +87,7 @@ def logs() -> Iterator[Logs]:
             stack.enter_context(world(*day))
             for day in ((1, 20, 0.0), (2, 20, 1.0), (3, 25, 0.5), (4, 8, 1.0))
         ]
+        days += [stack.enter_context(crowd(seed)) for seed in (1, 2)]
         yield Logs(days, trees(Values({field: known(days, column) for field, column in COLUMNS.items()})))
 
 
@@ -188,6 +190,40 @@ def test_what_a_filter_finds_is_what_it_says(logs: Logs, data: st.DataObject) ->
     found = read_filter(str(tree))
     assert day.matching_calls(found.on_calls()) == matching_calls(tree, day)
     assert day.matching_lines(found.on_lines()) == matching_lines(tree, day)
+
+
+NAMED = tuple(
+    Question(field, sign, value, value)
+    for field, values in (
+        ("user", ("alice", "bob", "dora")),
+        ("model", ("kimi*", "opus", "sonnet")),
+        ("requested", ("kimi", "opus")),
+    )
+    for value in values
+    for sign in (":", "=")
+    if sign == ":" or "*" not in value
+) + tuple(Question(field, ":", "any", True) for field in ("user", "model", "requested"))
+OTHERS = (
+    *(Question("status", "=", value, value) for value in STATUSES),
+    *(Question("kind", "=", value, value) for value in ("usage", "security", "end")),
+    Question("http", "=", "500", 500),
+    Words("timeout"),
+)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_who_is_who_in_a_crowd(seed: int) -> None:
+    with crowd(seed) as day:
+        for named, other in product(NAMED, (*NAMED[::3], *OTHERS)):
+            for tree in (
+                Both((named, other)),
+                Either((named, other)),
+                Both((named, Negated(other))),
+                Both((Either((named, OTHERS[0])), other)),
+            ):
+                found = read_filter(str(tree))
+                assert day.matching_calls(found.on_calls()) == matching_calls(tree, day), str(tree)
+                assert day.matching_lines(found.on_lines()) == matching_lines(tree, day), str(tree)
 
 
 @many

@@ -133,7 +133,13 @@ def test_duckdb_takes_every_pattern_that_is_taken(store: Store, pattern: str) ->
 
 
 def test_patterns_are_those_every_line_must_have() -> None:
-    assert read_filter('"a b" user:alice /x+/i -"c" (d OR e)').raw_patterns() == (r"a\ b", "(?i)x+")
-    assert read_filter("a OR b").raw_patterns() == ()
+    assert read_filter('"a b" user:alice /x+/i -"c" (d OR e)').raw_patterns() == (
+        r"a\ b",
+        "(?i)x+",
+        "(?:(?i)d)|(?:(?i)e)",
+    )
+    assert read_filter('user:alice ("a" OR "b" OR /c/i)').raw_patterns() == ("(?:a)|(?:b)|(?:(?i)c)",)
+    assert read_filter("a OR b").raw_patterns() == ("(?:(?i)a)|(?:(?i)b)",)
+    assert read_filter("a OR user:b").raw_patterns() == read_filter('"a" OR ("b" "c")').raw_patterns() == ()
     assert read_filter("-a").raw_patterns() == ()
     assert read_filter("word").raw_patterns() == ("(?i)word",)

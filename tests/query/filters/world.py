@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
+from random import Random
 
 from llmwatch.query.filters.filter import Condition
 from llmwatch.store.schema import TOKEN_COLUMNS
 from llmwatch.store.store import Store, StoreSettings
-from tests.oracle.traffic import simulate
+from tests.oracle.traffic import START, simulate
 from tests.store.helpers import feed, opened
 
 Row = Mapping[str, object]
@@ -61,6 +63,14 @@ class World:
             streams.setdefault(call["request_id"], set()).add(call["stream"])
         return streams
 
+    @cached_property
+    def _users(self) -> Mapping[object, set[object]]:
+        """A request id → all users of its calls that are known."""
+        users: dict[object, set[object]] = {}
+        for call in self.calls:
+            users.setdefault(call["request_id"], set()).update({call["user"]} - {None})
+        return users
+
     def _is_of(self, line: Row, call: Row) -> bool:
         if line["kind"] is None or line["request_id"] != call["request_id"]:
             return False
@@ -72,6 +82,8 @@ class World:
             and not first <= time <= last
         ):
             return False
+        if line["user"] != call["user"] and line["user"] in self._users[call["request_id"]]:
+            return False
         return len(self._streams[call["request_id"]]) == 1 or line["stream"] == call["stream"]
 
 
@@ -80,15 +92,61 @@ FROM lines l JOIN slices s USING (slice_id) JOIN streams t ON t.stream_id = l.st
     LEFT JOIN rejected_lines r ON r.seq = l.rowid ORDER BY l.rowid"""
 
 
+CHAT = {"path": "/v1/chat/completions"}
+KIMI = {"requested_model": "kimi", "mapped_model": "moonshotai.kimi-k2.5"}
+TOKENS = {"prompt_tokens": 1, "completion_tokens": 1, "cache_read_tokens": 0, "cache_write_tokens": 0}
+CROWDED: tuple[tuple[str, dict[str, object]], ...] = (
+    ("Request started", CHAT),
+    ("Request started", CHAT),
+    ("Routing decision", KIMI),
+    ("Routing decision", {"requested_model": "opus", "mapped_model": "us.anthropic.claude-opus-4-6-v1"}),
+    ("Forwarding to Bedrock Mantle", {"model": "moonshotai.kimi-k2.5", "stream": True}),
+    ("Stream usage emitted", {"model": "us.anthropic.claude-sonnet-4-6", **TOKENS}),
+    ("ConverseStream failed", {"error": "timeout", "type": "ReadTimeout"}),
+    ("API key created", {"key_prefix": "ab"}),
+    ("Request completed", {**CHAT, "status": 200, "duration_ms": 5}),
+    ("Request completed", {**CHAT, "status": 500, "duration_ms": 5}),
+)
+UNSAID = ("Routing decision", "ConverseStream failed", "API key created")
+
+
 @contextmanager
 def world(seed: int, requests: int, hostility: float) -> Iterator[World]:
     day = simulate(seed, requests, hostility)
+    with of_lines(day.lines_by_stream, day.now) as made:
+        yield made
+
+
+@contextmanager
+def crowd(seed: int) -> Iterator[World]:
+    """Few people who use few ids, all at once, and manage keys with them; some of their calls name nobody."""
+    random = Random(seed)
+    times = sorted(START + timedelta(seconds=random.randrange(60)) for _ in range(60))
+    lines: dict[str, list[bytes]] = {"one": [], "two": []}
+    for time in times:
+        user = random.choice(("alice", "bob", "carol", ""))
+        message, fields = random.choice(CROWDED)
+        line = {
+            "timestamp": time.replace(tzinfo=None).isoformat() + "Z",
+            "level": "INFO",
+            "logger": "bedrock-router",
+            "message": message,
+            "request_id": random.choice(("test", "1", "2", "3")),
+            **({} if message in UNSAID else {"user_email": user, "user_sub": ""}),
+            **({"user_sub": random.choice(("alice", "dora"))} if message == "API key created" else {}),
+            **fields,
+        }
+        lines[random.choice(("one", "one", "two"))].append(json.dumps(line).encode())
+    with of_lines(lines, times[-1]) as made:
+        yield made
+
+
+@contextmanager
+def of_lines(lines_by_stream: Mapping[str, list[bytes]], now: datetime) -> Iterator[World]:
     with opened(StoreSettings(keep_raw=True)) as store:
-        feed(store, day.lines_by_stream)
-        texts = [
-            raw.decode("utf-8", "backslashreplace") for raws in day.lines_by_stream.values() for raw in raws
-        ]
-        made = World(store, day.now, texts)
+        feed(store, lines_by_stream)
+        texts = [raw.decode("utf-8", "backslashreplace") for raws in lines_by_stream.values() for raw in raws]
+        made = World(store, now, texts)
         made.calls = [row | {"tokens": tokens(row)} for row in rows(made, "SELECT * FROM calls")]
         made.lines = [
             row | {"tokens": tokens(row), "kind_or_reason": row["kind"] or row["reason"]}

@@ -252,9 +252,64 @@ def test_what_is_no_json_is_a_line_without_fields() -> None:
         "[1]",
         '"text"',
         "5",
-        '{"a": "\\ud800"}',
     ]
-    assert rows("stats count(*), count(a), count(@message)", *lines) == ((7, 0, 7),)
+    assert rows("stats count(*), count(a), count(@message)", *lines) == ((6, 0, 6),)
+
+
+def test_json_with_small_faults_is_read_and_its_text_stays() -> None:
+    lines = ['{"a": 1, "s": "\\ud800"}', '{"a": 1, "s": "\x1b[31m"}', '\ufeff{"a": 1}', '{"a": 1, "s": NaN}']
+    assert rows("stats sum(a), count(*)", "{}", *lines) == ((4, 5),)
+    assert rows("filter a = 1 | display @message | sort @ptr", "{}", *lines) == tuple(
+        (line,) for line in lines
+    )
+
+
+def test_a_result_that_is_no_finite_number_is_missing() -> None:
+    lines = [{"x": x} for x in (-8, 4, 100, 1e308)]
+    assert rows("filter x ^ 0.5 > 3 | stats count(*)", *lines) == ((2,),)
+    assert rows("stats max(x * 10), sum(x * 10)", *lines) == ((1000, 960),)
+    assert rows("stats max(x ^ 0.5), count(x ^ 0.5)", *lines) == ((1e154, 3),)
+    big = [{"x": 1e308}, {"x": 1e308}, {"x": -1e308}]
+    assert rows("stats avg(x) as it, stddev(x) as s | filter it > 0 or it <= 0 or s > 0", *big[:2] * 2) == ()
+    for expression in (
+        "x + x",
+        "-x - x",
+        "x / 0.1",
+        "x % 0",
+        "sqrt(-x)",
+        "log(-x)",
+        "haversine(x, x, -x, -x)",
+    ):
+        assert value(expression, big[0]) is None
+
+
+LARGE = 123456789012345678
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_large_numbers_are_compared_with_all_their_digits(quote: str) -> None:
+    ids = [
+        {"id": value} for value in (LARGE, LARGE + 1, str(LARGE + 1), -LARGE - 1, 1e30, "a", 1000, "1e3", 2.5)
+    ]
+    written = f"{quote}{LARGE + 1}{quote}"
+    for condition, count in (
+        (f"id = {written}", 2),
+        (f"id != {written}", 7),
+        (f"id >= {written}", 4),
+        (f"id < {written}", 5),
+        (f"id in [{written}, 1000]", 4),
+        (f"id not in [{written}, 1000]", 5),
+        (f'id in ["1e400", "1e30", {written}]', 3),
+        ('id in ["2.5", 12.5]', 1),
+    ):
+        assert rows(f"filter {condition} | stats count(*)", *ids) == ((count,),), condition
+    assert rows(
+        "filter a = b | stats count(*)", {"a": LARGE, "b": LARGE + 1}, {"a": LARGE, "b": str(LARGE)}
+    ) == ((1,),)
+
+
+def test_words_in_backticks_are_fields() -> None:
+    assert rows("display `true` as a, true as b, `false` as c, false as d", {"true": 5}) == ((5, 1, None, 0),)
 
 
 def test_a_number_that_json_has_not_is_missing_and_the_rest_of_its_line_is_not() -> None:
@@ -444,6 +499,51 @@ def test_a_limit_is_told_when_it_hides_rows(limit: str) -> None:
 def test_ten_thousand_rows_are_the_usual_limit() -> None:
     found = ask("fields v", *({"v": n} for n in range(10_001)))
     assert (len(found.rows), found.truncated, found.matched) == (10_000, True, 10_001)
+
+
+@pytest.mark.parametrize(
+    ("period", "length"),
+    [
+        ("500ms", (0.5, None)),
+        ("5m", (300.0, None)),
+        ("300s", (60.0, None)),  # a minute has no more
+        ("90 minutes", (3_600.0, None)),
+        ("3d", (259_200.0, None)),
+        ("2w", (1_209_600.0, None)),
+        ("1mo", (None, 1)),
+        ("2q", (None, 6)),
+        ("1y", (None, 12)),
+    ],
+)
+def test_how_long_a_bin_is_comes_from_the_query(period: str, length: tuple[float | None, int | None]) -> None:
+    for query in (
+        f"stats count(*) as n by bin({period}) as t",
+        f"stats count(*) as n by bin({period}) as t, v | stats sum(n) by t",
+    ):
+        found = ask(query, at("10:07:31"))
+        assert (found.bin_seconds, found.bin_months) == length
+    ((when,),) = rows(f"stats count(*) by bin({period}) as t | display t", at("10:07:31"))
+    if length[0] and length[0] <= 86_400:
+        since = datetime.fromisoformat(str(when)).replace(tzinfo=UTC).timestamp()
+        assert since % length[0] == 0
+
+
+def test_a_field_that_no_line_has_is_told_with_the_one_that_may_be_meant() -> None:
+    lines = [{"user_email": "a@b.c", "usage": {"n": 1}, "error": None, "dotted.key": 1}, "no JSON", "[1]"]
+
+    def told(query: str) -> tuple[str, ...]:
+        return ask(query, *lines).remarks
+
+    meant = ("no line has `usr_email`: is `user_email` meant?",)
+    assert told("fields usr_email") == meant
+    assert told("filter usr_email = 'a@b.c'") == meant
+    assert told("stats count(*) as n by usr_email") == meant
+    assert told("fields @timestmp") == ("no line has `@timestmp`: is `@timestamp` meant?",)
+    assert told("filter qqq > 1") == ("no line has `qqq`",)
+    assert told("fields user_email, usage.n, dotted.key") == ()
+    assert told("fields error, usage.other | filter user_email = 'else'") == ()
+    assert told("fields coalesce(user_email, usr_email)") == ()
+    assert told("fields user_email as mine | filter mine = 1 | stats max(mine) as x") == ()
 
 
 def test_rows_of_a_bin_can_be_drawn() -> None:

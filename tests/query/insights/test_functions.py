@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmwatch.query.insights.answer import Value
+from llmwatch.query.insights.dates import DIRECTIVES
 from llmwatch.query.insights.engine import answer
 from llmwatch.query.insights.faults import QueryError
 from llmwatch.query.insights.parse import read_query
@@ -41,12 +42,17 @@ CASES: dict[str, Value] = {
     "log(1)": 0,
     "round(2.5)": 3,
     "round(2.345, 2)": 2.35,
+    "round(2.345, missing)": None,
+    "haversine(1, 2, 3, missing)": None,
     "sqrt(16)": 4,
     "round(haversine(52.52, 13.405, 48.8566, 2.3522))": 877,
     'toNumber("12.50")': 12.5,
     "toInt(-2.9)": -2,
     "toInt(3000000000)": None,
     "toLong(3000000000.9)": 3_000_000_000,
+    'toLong("9007199254740993")': 2**53 + 1,
+    'toLong("-9223372036854775808")': -(2**63),
+    'toLong("9223372036854775808")': None,
     'toDouble("1e3")': 1000,
     "bin(5m)": "2026-02-27 16:45:00.000",
     "datefloor(@timestamp, 1d)": "2026-02-27 00:00:00.000",
@@ -118,6 +124,7 @@ CASES: dict[str, Value] = {
     'hexToDec("0")': 0,
     'hexToDec("g")': None,
     "decToHex(255)": "ff",
+    'decToHex("9007199254740993")': "20000000000001",
     'split("a,b,c", ",")': '["a","b","c"]',
     'split("a,b,c", ",", 1)': "b",
     'split("a,b,c", ",", 9)': None,
@@ -300,3 +307,25 @@ def test_subnets_are_those_of_python(address: object, network: object, bits: int
     inside = subnet[bits % min(subnet.num_addresses, 1 << 62)]
     text = f'fields isIpInSubnet(a, "{subnet}") | limit any 5'
     assert rows(text, {"a": str(address)}, {"a": str(inside)}) == ((int(address in subnet),), (1,))
+
+
+@pytest.mark.parametrize("time", [2**63 - 1, -(2**63), 1e300, 9.3e15])
+def test_a_time_that_is_out_of_range_is_missing(time: float) -> None:
+    for function in ("datefloor(fromMillis(t), {})", "dateceil(fromMillis(t), {})"):
+        for period in ("5m", "100000d", "1w", "1mo", "1y"):
+            assert value(function.format(period), {"t": time}) is None
+    assert value('formatDate(fromMillis(t), "%Y")', {"t": time}) is None
+
+
+@pytest.mark.parametrize("directive", ["%Q", "%s", "%", "%-", "%-a", "% "])
+def test_a_format_that_the_database_has_not_is_refused_before_a_line_is_read(directive: str) -> None:
+    with pytest.raises(QueryError, match=r"column 26(.|\n)*no part of a format(.|\n)* Y ") as caught:
+        ask(f'fields formatDate(now(), "%Y{directive}")')
+    assert repr(directive) in str(caught.value)
+
+
+def test_every_directive_of_a_format_is_one_of_the_database() -> None:
+    for directive in DIRECTIVES:
+        written = value(f'formatDate(fromMillis(1772210832345), "%{directive}")')
+        assert isinstance(written, str)
+        ask(f'fields parseDate("{written}", "%{directive}")', {})

@@ -1,26 +1,24 @@
-"""Where in a cell stands what a filter looks for in the text of lines."""
+"""Where in a text stands what a filter looks for."""
 
 from __future__ import annotations
 
-from itertools import islice
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from llmwatch.tui.panes.hits import Finder, Marks
+from llmwatch.query.filters.tree import Text, leaves
 
 if TYPE_CHECKING:
     from llmwatch.query.filters.filter import Filter
 
-_MOST = 20
-"""Marks in a cell."""
+Finder = Callable[[str], Iterator[tuple[int, int]]]
+"""The places in a text, from and up to, in order and apart; none is empty."""
 
 
-def finder(wanted: Filter | None) -> Finder | None:
-    """None where a filter looks for no text. What it gives takes time linear in a cell's length."""
+def marks(wanted: Filter | None) -> Finder | None:
+    """None where a filter looks for no text. What it gives takes time linear in the text's length."""
     if wanted is None or not wanted.needs_text:
         return None
     import re2
-
-    from llmwatch.query.filters.tree import Text, leaves
 
     patterns = [leaf.pattern for leaf in leaves(wanted.tree) if isinstance(leaf, Text)]
     options = re2.Options()
@@ -30,8 +28,8 @@ def finder(wanted: Filter | None) -> Finder | None:
     except re2.error:  # together they may be too large
         return None
 
-    def find(text: str) -> Marks:
+    def find(text: str) -> Iterator[tuple[int, int]]:
         spans = (match.span() for match in expression.finditer(text))
-        return tuple(islice((span for span in spans if span[0] < span[1]), _MOST))
+        return ((start, end) for start, end in spans if start < end)
 
     return find
