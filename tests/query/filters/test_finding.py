@@ -206,7 +206,10 @@ def test_people_who_share_an_id_at_a_time_are_kept_apart() -> None:
     alice = call("test", "alice@x.org", "2026-02-27T23:00:00Z", "2026-02-27T23:00:05Z")
     bob = call("test", "bob@x.org", "2026-02-27T23:00:01Z", "2026-02-27T23:00:04Z", status=500)
     key = line("2026-02-27T23:00:03Z", "API key created", "test", user_sub="carol")
-    with stored(log=[alice[0], bob[0], alice[1], key, bob[2], alice[2]]) as store:
+    routing = line(
+        "2026-02-27T23:00:02Z", "Routing decision", "test", requested_model="k", mapped_model="kimi"
+    )
+    with stored(log=[alice[0], bob[0], routing, key, bob[2], alice[2]]) as store:
         assert lines(store, "user:alice") == [0, 2, 3, 5]  # those in the middle may be of either
         assert lines(store, "-user:bob") == [0, 5]
         assert lines(store, "user:bob -user:alice") == [1, 4]

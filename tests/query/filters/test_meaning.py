@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from itertools import product
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -203,7 +203,7 @@ NAMED = tuple(
     for sign in (":", "=")
     if sign == ":" or "*" not in value
 ) + tuple(Question(field, ":", "any", True) for field in ("user", "model", "requested"))
-OTHERS = (
+OTHERS: tuple[Tree, ...] = (
     *(Question("status", "=", value, value) for value in STATUSES),
     *(Question("kind", "=", value, value) for value in ("usage", "security", "end")),
     Question("http", "=", "500", 500),
@@ -211,10 +211,12 @@ OTHERS = (
 )
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_who_is_who_in_a_crowd(seed: int) -> None:
+    random = Random(seed)
     with crowd(seed) as day:
-        for named, other in product(NAMED, (*NAMED[::3], *OTHERS)):
+        for _ in range(15):
+            named, other = random.choice(NAMED), random.choice((*NAMED, *OTHERS, *OTHERS))
             for tree in (
                 Both((named, other)),
                 Either((named, other)),
