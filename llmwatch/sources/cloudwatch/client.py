@@ -293,9 +293,7 @@ def _code(error: Exception) -> str:
 def _group(raw: Mapping[str, Any]) -> Group:
     name = raw["logGroupName"]
     arn = raw.get("logGroupArn") or raw.get("arn", "").removesuffix(":*")
-    return Group(
-        name, name, arn, raw.get("creationTime"), raw.get("storedBytes"), raw.get("retentionInDays")
-    )
+    return Group(name, name, arn, raw.get("creationTime"), raw.get("storedBytes"), raw.get("retentionInDays"))
 
 
 def _is_arn(identifier: str) -> bool:

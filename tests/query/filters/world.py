@@ -95,7 +95,7 @@ FROM lines l JOIN slices s USING (slice_id) JOIN streams t ON t.stream_id = l.st
 CHAT = {"path": "/v1/chat/completions"}
 KIMI = {"requested_model": "kimi", "mapped_model": "moonshotai.kimi-k2.5"}
 TOKENS = {"prompt_tokens": 1, "completion_tokens": 1, "cache_read_tokens": 0, "cache_write_tokens": 0}
-CROWDED: tuple[tuple[str, dict[str, object]], ...] = (
+CROWDED: tuple[tuple[str, Mapping[str, object]], ...] = (
     ("Request started", CHAT),
     ("Request started", CHAT),
     ("Routing decision", KIMI),

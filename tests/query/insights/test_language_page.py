@@ -28,7 +28,8 @@ def test_every_function_has_a_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "word", [*COMMAND_WORDS, *sorted(OPERATOR_WORDS), *REFUSED_COMMANDS, *REFUSED_FUNCTIONS, *REFUSED_PATTERNS]
+    "word",
+    [*COMMAND_WORDS, *sorted(OPERATOR_WORDS), *REFUSED_COMMANDS, *REFUSED_FUNCTIONS, *REFUSED_PATTERNS],
 )
 def test_every_word_is_told_of(word: str) -> None:
     told = PAGE.replace("SOURCE", "source")
