@@ -118,8 +118,8 @@ def test_the_rows_are_those_of_the_end_and_not_of_the_way_there() -> None:
 
 
 def test_what_is_found_so_far_is_told_while_it_runs_and_kept_while_it_is_not_known() -> None:
-    running = [page("Running", [1]), failure("throttled"), page("Running", [1, 2])]
-    service = Service(results=[*running, page("Complete", [3])])
+    last = [page("Running", [1, 2]), page("Complete", [3])]
+    service = Service(results=[page("Running", [1]), failure("throttled"), *last])
     told: list[QueryProgress] = []
     run(service, progress=told.append)
     assert [[row["n"] for row in news.rows] for news in told] == [[], ["1"], ["1"], ["1", "2"], ["3"]]
