@@ -31,6 +31,7 @@ def run_monitor(
     from llmwatch.query.monitor import Monitor
     from llmwatch.tui.app import MonitorApp
     from llmwatch.tui.history import History
+    from llmwatch.tui.pauses import end_sparing
 
     monitor = Monitor(source, store, title=title, scope=scope, clock=clock, record=record)
     beside = config_path()
@@ -44,6 +45,7 @@ def run_monitor(
         app.run()
     finally:
         monitor.stop()
+        end_sparing()
     failed = [state for state in source.states() if state.status == "error"]
     for sentence in dict.fromkeys(state.sentence for state in failed):
         say(sentence)  # it went with the screen

@@ -14,3 +14,8 @@ def spare_pauses() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
+
+
+def end_sparing() -> None:
+    """Let the collector have all of it again: at the end, modules complain of what it never took away."""
+    gc.unfreeze()

@@ -212,6 +212,7 @@ def test_the_monitor_writes_no_control_but_its_own() -> None:
     finally:
         wire.close()
     text = wire.written.decode()
+    assert "\n" not in text.rpartition("\x1b[?1049l")[2], "something is left on the terminal"
     assert len(text) > 50_000
     assert "\x1b[31m" not in text
     assert controls(_OWN.sub("", text)) <= {"\r", "\n"}
