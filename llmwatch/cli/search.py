@@ -21,7 +21,6 @@ from llmwatch.cli.arguments import (
 )
 from llmwatch.cli.groups import add_follow_arguments
 from llmwatch.cli.output import add_format_arguments
-from llmwatch.cli.search_output import Printer, print_calls, print_events
 from llmwatch.errors import SourceError, UsageError, meant
 
 if TYPE_CHECKING:
@@ -77,6 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Read, search, print; the exit code says whether there was anything."""
+    from llmwatch.cli.search_output import print_calls, print_events
+
     _check(arguments)
     _refuse_exchanged(arguments.wanted, arguments.paths)
     wanted = filter_of(arguments.wanted)
@@ -229,6 +230,7 @@ def _loaded(arguments: argparse.Namespace, scope: Scope, wanted: Filter) -> Iter
 
 def _follow(arguments: argparse.Namespace, scope: Scope, wanted: Filter) -> tuple[int, bool]:
     """Print what matches as it comes. How much that was, and whether a part could not be read."""
+    from llmwatch.cli.search_output import Printer
     from llmwatch.cli.tail import follow_lines
 
     with (

@@ -6,7 +6,6 @@ from datetime import datetime
 
 from llmwatch.query.detail import CallRow, Detail, DetailKey, DetailKind, EventDetail, ModelDetail, UserDetail
 from llmwatch.query.events import select_events
-from llmwatch.query.filters.language import exact
 from llmwatch.query.rates import RateWindow
 from llmwatch.query.scope import Scope
 from llmwatch.query.snapshot import EventRow, Series
@@ -25,6 +24,8 @@ def take_detail(
     """The detail of a row of the users or models table, or of an event by its sequence number."""
     if kind == "event":
         return _event(store, int(key or 0), now)
+    from llmwatch.query.filters.language import exact
+
     name = None if key is None else str(key)
     one = scope.narrowed(exact(kind, name))
     parts = {

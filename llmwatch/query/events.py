@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
-from llmwatch.query.filters.compiled import within
 from llmwatch.query.scope import EVERYTHING, Scope, aware
 from llmwatch.query.snapshot import EventRow
 from llmwatch.store.store import Store
@@ -63,7 +62,7 @@ def events_between(
     for start, end in _backwards(first_seq, end_seq):
         rows += select_events(
             store,
-            f"l.rowid >= ? AND l.rowid < ? AND {within(condition, start, end)}",
+            f"l.rowid >= ? AND l.rowid < ? AND {_within(scope, condition, start, end)}",
             [start, end, *parameters],
             order="l.rowid DESC",
             limit=limit - len(rows),
@@ -72,6 +71,15 @@ def events_between(
         if len(rows) == limit:
             break
     return tuple(rows[::-1])
+
+
+def _within(scope: Scope, condition: str, start: int, end: int) -> str:
+    """The condition of a scope for these lines alone; a window is one already."""
+    if not scope.filters:
+        return condition
+    from llmwatch.query.filters.compiled import within
+
+    return within(condition, start, end)
 
 
 def _backwards(first_seq: int, end_seq: int) -> Iterator[tuple[int, int]]:

@@ -16,8 +16,6 @@ from llmwatch.query.details import take_detail
 from llmwatch.query.events import events_between
 from llmwatch.query.found import Found, SearchRequest
 from llmwatch.query.insights.answer import Answer
-from llmwatch.query.insights.engine import answer
-from llmwatch.query.insights.parse import read_query
 from llmwatch.query.rates import RateWindow, kpis, rate_window
 from llmwatch.query.scope import Scope, aware
 from llmwatch.query.search import context, search
@@ -26,7 +24,6 @@ from llmwatch.query.tables import count_all, group_calls
 from llmwatch.sources.pump import gathered
 from llmwatch.sources.source import Source, SourceState
 from llmwatch.store.cancel import Cancel
-from llmwatch.store.line_store import StoreLines
 from llmwatch.store.slice import Slice
 from llmwatch.store.store import Store
 
@@ -116,6 +113,10 @@ class Monitor:
 
     def ask(self, text: str, cancel: Cancel) -> Answer:
         """A Logs Insights query over the lines in the scope's window; see `query.insights`."""
+        from llmwatch.query.insights.engine import answer
+        from llmwatch.query.insights.parse import read_query
+        from llmwatch.store.line_store import StoreLines
+
         scope = self.scope
         query = read_query(text)
         if scope.filters:
