@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 import tomllib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmwatch.errors import UsageError, meant
+from llmwatch.private_file import write_private
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -217,21 +217,12 @@ def _toml(text: str) -> String:
 
 def _write(path: Path, text: str) -> None:
     """Put a file in place of the old one, whole or not at all. It may be a link to one kept elsewhere."""
-    target = path.resolve()
+    target, mode = path.resolve(), 0o600
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)  # mode 0600
-        try:
-            with open(descriptor, "w", encoding="utf-8", newline="") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(descriptor)
-            with suppress(FileNotFoundError):
-                os.chmod(name, target.stat().st_mode & 0o7777)
-            os.replace(name, target)
-        except BaseException:
-            os.unlink(name)
-            raise
+        with suppress(FileNotFoundError):
+            mode = target.stat().st_mode & 0o7777
+        write_private(target, text.encode(), mode)
     except OSError as error:
         raise UsageError(
             f"{path} cannot be written ({error.strerror}): LLMWATCH_CONFIG names another"

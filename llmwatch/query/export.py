@@ -16,6 +16,7 @@ from typing import Protocol
 
 from llmwatch.clean import clean
 from llmwatch.errors import SourceError, UsageError
+from llmwatch.private_file import write_private
 
 FILE_FORMATS = ("csv", "json", "jsonl", "parquet")
 """What the ending of a file's name may ask for."""
@@ -84,21 +85,25 @@ def write_file(
     What is there already stays unless `replace`. Raises UsageError and SourceError.
     """
     made = _file_bytes(file_format(path), columns, rows)
-    target = path.with_name(f".{path.name[:100]}.{os.urandom(4).hex()}") if replace else path
     try:
-        with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            try:
-                file.write(made)
-                file.flush()
-                if replace:
-                    target.replace(path)
-            except OSError:
-                target.unlink()
-                raise
+        if replace:
+            write_private(path, made)
+        else:
+            _write_new(path, made)
     except FileExistsError:
         raise UsageError(f"{path} is there already") from None
     except OSError as error:
         raise SourceError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        try:
+            file.write(data)
+            file.flush()
+        except OSError:
+            path.unlink()
+            raise
 
 
 def _file_bytes(form: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from llmwatch.errors import SourceError
+from llmwatch.private_file import write_private
 
 KEPT = 100
 _LARGEST = 4_000_000
@@ -42,13 +42,10 @@ class History:
 
     def _write(self, path: Path) -> None:
         """Anew, in one step: another monitor may read or write it meanwhile."""
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
+        lines = "".join(json.dumps(text) + "\n" for text in self.entries)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            beside.unlink(missing_ok=True)
-            with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.writelines(json.dumps(text) + "\n" for text in self.entries)
-            beside.replace(path)
+            write_private(path, lines.encode())
         except OSError as error:
             raise SourceError(f"the history, {path}, cannot be written: {error.strerror or error}") from error
 
