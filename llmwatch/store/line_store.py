@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from llmwatch.dialects.dialect import quoted
 from llmwatch.errors import StoreError
 from llmwatch.store.cancel import Cancel
+from llmwatch.store.connection import connect
 from llmwatch.store.documents import IS_ODD, WHITE, document, extracted, is_refusal
 from llmwatch.store.lenient import BOM
 from llmwatch.store.line_rows import Row, rows_of
@@ -38,9 +39,6 @@ _IN_PYTHON_BELOW = 256 << 10
 
 _BATCH = 20_000
 """Lines that go from Python to the database at once."""
-
-_DUCKDB_SHARE = 0.55
-"""Of the memory limit, as in the store."""
 
 _COLUMNS = {
     "message": "VARCHAR",
@@ -331,18 +329,10 @@ class StoreLines:
 def _open(memory_bytes: int, scratch: Scratch) -> duckdb.DuckDBPyConnection:
     import duckdb
 
-    connection = duckdb.connect(
-        config={
-            "memory_limit": f"{int(memory_bytes * _DUCKDB_SHARE) >> 20}MiB",
-            "temp_directory": str(scratch.spill),
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-        }
-    )
+    connection = connect(memory_bytes, scratch)
     try:
         path = quoted(str(scratch.spill / "lines.duckdb"))
         columns = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
-        connection.execute("SET TimeZone = 'UTC'")
         connection.execute(f"ATTACH {path} AS kept (RECOVERY_MODE no_wal_writes)")
         connection.execute(
             f"CREATE TABLE kept.lines ({columns.replace('VARCHAR', 'VARCHAR USING COMPRESSION zstd', 1)})"

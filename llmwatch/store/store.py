@@ -15,6 +15,7 @@ from llmwatch.errors import StoreError
 from llmwatch.pricing.resolver import PriceResolver
 from llmwatch.store.asked import check, refusals
 from llmwatch.store.cancel import Cancel
+from llmwatch.store.connection import connect
 from llmwatch.store.fold import Fold
 from llmwatch.store.ingest import Ingest, Prepared
 from llmwatch.store.meanings import MEANINGS
@@ -27,10 +28,6 @@ from llmwatch.store.slice import Slice, WholeFile
 
 if TYPE_CHECKING:
     import duckdb
-
-_DUCKDB_SHARE = 0.55
-"""Of the memory limit, what DuckDB may use: the interpreter, slices in transit and what the allocator holds back
-take the rest (measured on 10 M lines)."""
 
 _PART_ROWS = 2048
 """Rows that DuckDB makes at a time."""
@@ -344,16 +341,8 @@ def _open(settings: StoreSettings, scratch: Scratch) -> duckdb.DuckDBPyConnectio
     """A locked-down database: it reads our own scratch folder and nothing else, whoever wrote the SQL."""
     import duckdb
 
-    connection = duckdb.connect(
-        config={
-            "memory_limit": f"{int(settings.memory_bytes * _DUCKDB_SHARE) >> 20}MiB",
-            "temp_directory": str(scratch.spill),
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-        }
-    )
+    connection = connect(settings.memory_bytes, scratch)
     try:
-        connection.execute("SET TimeZone = 'UTC'")  # by which times with an offset become those of the store
         if settings.database is not None:
             _refuse_foreign(settings.database)
             connection.execute(f"ATTACH {quoted(str(settings.database))} AS store")
