@@ -22,6 +22,7 @@ HEAVY = (
     "lark",
     "re2",
     "tomlkit",
+    "cryptography",
     "platformdirs",
     "asyncio",
 )

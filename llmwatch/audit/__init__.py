@@ -1,0 +1,1 @@
+"""Tamper-evident audit logs: read, verified, written, kept."""
