@@ -1,0 +1,276 @@
+"""A whole verification: signatures over the log first, its chain line by line where they do not suffice, one answer.
+
+A day whose digest is signed needs no second look (`deep` takes one). All other lines are read; what nobody vouches for
+is said in a sentence, always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from itertools import groupby
+from pathlib import Path
+
+from llmwatch.audit.archive import opened
+from llmwatch.audit.attestation import Attested, FileAttested, attest
+from llmwatch.audit.chain import ChainChecker
+from llmwatch.audit.days import Day, compare_copies
+from llmwatch.audit.digests import Digest, read_digest
+from llmwatch.audit.findings import (
+    OTHER_CLASSES,
+    Coverage,
+    FileCoverage,
+    Finding,
+    Verification,
+    count_classes,
+    verdict_of,
+)
+from llmwatch.audit.folder import Log, LogFile, day_of, digest_path, tombstone_path
+from llmwatch.audit.keys import KeyRing
+from llmwatch.audit.line import read_line
+from llmwatch.audit.memory import Comparison, Memory, compare
+from llmwatch.audit.notes import Note, NoteVerifier, split_notes
+from llmwatch.audit.promises import sentences
+
+Progress = Callable[[str, int, int], None]
+"""Is told the name of a file, the bytes that are done of all files, and how many those are."""
+
+_NOT_ATTESTED = FileAttested(0)
+_OF_THE_LOG = frozenset(
+    name for name in OTHER_CLASSES if name.startswith(("digest", "checkpoint", "archive", "rollback", "fork"))
+)
+"""What is found of many lines at once."""
+
+_UNCHECKED_STONE = (
+    "there is a tombstone, which says that policy deleted it: only the public key can tell if that is true"
+)
+
+
+def verify(
+    logs: Sequence[Log],
+    *,
+    ring: KeyRing,
+    public: NoteVerifier | None = None,
+    memory: Memory | None = None,
+    since: date | None = None,
+    deep: bool = False,
+    progress: Progress | None = None,
+) -> Verification:
+    """Check logs with the keys there are.
+
+    Args:
+        logs: what to check; each is a chain of its own.
+        ring: HMAC secrets, or none: then the chain alone is checked, which proves little.
+        public: the key that checks what is signed.
+        memory: the checkpoints seen before; the newest is remembered if it follows from them.
+        since: lines of days before are not looked at one by one.
+        deep: look at every line of sealed days too.
+        progress: see `Progress`.
+
+    Raises:
+        SourceError: a file, or the memory, cannot be read.
+
+    """
+    steps = _Steps(logs, progress, passes=2 if public else 1)
+    parts = [_Check(log, ring, public, steps).run(memory, since, deep=deep) for log in logs]
+    if len(parts) > 1:
+        parts = [_placed(part, log) for part, log in zip(parts, logs, strict=True)]
+    findings = tuple(one for part in parts for one in part.findings)
+    files = tuple(file for part in parts for file in part.files)
+    coverage = Coverage(
+        lines=sum(file.lines for file in files),
+        hmac_ok=sum(file.hmac_ok for file in files),
+        attested=sum(file.attested for file in files),
+        unattested_tail=sum(_tail(part.files) for part in parts),
+        files=files,
+    )
+    remarks = [sentence for part in parts for sentence in part.remarks]
+    coverage = replace(coverage, sentences=sentences(coverage, ring, public, remarks))
+    return Verification(
+        verdict_of(findings, coverage),
+        coverage,
+        findings,
+        first_bad(findings),
+        count_classes(findings),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What is known of one log."""
+
+    findings: tuple[Finding, ...]
+    files: tuple[FileCoverage, ...]
+    remarks: tuple[str, ...]
+
+
+class _Check:
+    """One log, checked once."""
+
+    def __init__(self, log: Log, ring: KeyRing, public: NoteVerifier | None, steps: _Steps) -> None:
+        self._log, self._ring, self._public, self._steps = log, ring, public, steps
+        self._found: list[Finding] = []
+        """By signatures over the log, and of what files cannot be read whole."""
+
+    def run(self, memory: Memory | None, since: date | None, *, deep: bool) -> _Part:
+        """Signatures over the log first: they tell which lines are to be read."""
+        remembered = memory.recall(self._public) if memory and self._public else ()
+        sizes = {one.size for one in remembered}
+        attested = attest(self._log, self._public, sizes=sizes, progress=self._steps.add)
+        self._found += attested.findings
+        comparison = Comparison()
+        if memory and self._public:
+            comparison = compare(remembered, attested)
+            self._found += comparison.findings
+        if self._public is None:
+            self._found += _compared_copies(self._log)
+        files = self._chained(attested, since, deep)
+        if memory and self._public and comparison.consistent and not _has_errors(self._found):
+            memory.keep(self._public, attested)
+        return _Part(tuple(self._found), files, (*attested.sentences, *comparison.sentences))
+
+    def _chained(self, attested: Attested, since: date | None, deep: bool) -> tuple[FileCoverage, ...]:
+        checker = ChainChecker(self._ring, whole=self._log.whole)
+        sealed: dict[str, FileCoverage] = {}
+        for file in _passed(self._log, attested):
+            known = attested.files.get(file.path, _NOT_ATTESTED)
+            digest = None if known.sealed and deep else _sealed_digest(self._log.folder, file, known)
+            if digest:
+                checker.skip(file, digest.first_chain, digest.last_chain, digest.first, digest.lines)
+                if known.sealed:
+                    sealed[file.name] = FileCoverage(file.name, "v2", digest.lines)
+            elif since and file.day and file.day < since:
+                checker.skip(file, *_last_line(file))
+            else:
+                with opened(file) as content:
+                    self._found += [one for one in content.findings if one not in self._found]
+                    checker.check(file, content.data, self._steps.of(file))
+        checker.finish()
+        self._found = _together(self._log, self._found, checker.findings, self._public)
+        by_name = {file.name: one for file in self._log.files if (one := attested.files.get(file.path))}
+        covered = sealed | {file.name: file for file in checker.files}
+        return tuple(
+            _covered(file, by_name.get(file.name, _NOT_ATTESTED)) for _, file in sorted(covered.items())
+        )
+
+
+def _passed(log: Log, attested: Attested) -> list[LogFile]:
+    """The files in the order of the chain, copies left out, and with the days that policy deleted."""
+    seen: set[str] = set()
+    files = []
+    for file in log.files:
+        if file.path not in attested.spare and file.name not in seen:
+            seen.add(file.name)
+            files.append(file)
+    for finding in attested.findings:
+        if finding.name == "file_expired" and finding.file not in seen:
+            files.append(LogFile(log.folder / finding.file, finding.file, day_of(finding.file)))
+    return sorted(files, key=lambda file: (file.day or date.max, file.name))
+
+
+def _sealed_digest(folder: Path, file: LogFile, known: FileAttested) -> Digest | None:
+    """The digest of a file that is as it says, or that is there no more; the signatures were checked before."""
+    if not known.sealed and file.path.exists():
+        return None
+    try:
+        notes = list(split_notes(digest_path(folder, file.name).read_bytes()))
+    except OSError:
+        return None
+    return next((digest for note in notes if isinstance(note, Note) and (digest := read_digest(note))), None)
+
+
+def _last_line(file: LogFile) -> tuple[None, str, int | None, int]:
+    """What a chain that goes on from a file has to know of it, as `ChainChecker.skip` takes it."""
+    with opened(file) as content:
+        data = content.data
+        end = len(data)
+        while end and data[end - 1] in b"\r\n":
+            end -= 1
+        line = read_line(data[data.rfind(b"\n", 0, end) + 1 : end], KeyRing())
+    record = line.recovered or line
+    return None, record.chain or "", record.link.sequence if record.link else None, 1
+
+
+def _compared_copies(log: Log) -> Iterator[Finding]:
+    """Days that are there plain and archived: one is checked, if they are the same."""
+    for name, copies in groupby(log.files, key=lambda file: file.name):
+        yield from compare_copies(Day(name, list(copies), given=True, seal=None, stone=None))
+
+
+def _together(
+    log: Log, of_log: Sequence[Finding], of_chain: Sequence[Finding], public: NoteVerifier | None
+) -> list[Finding]:
+    """All findings in the order of the files; what both know is told once, as the signatures tell it."""
+    told = {(one.name, one.file) for one in of_log}
+    rest = [_doubted(log, one, public) for one in of_chain if one.line or (one.name, one.file) not in told]
+    order = {file.name: place for place, file in enumerate(log.files)}
+    return sorted(
+        (*rest, *of_log),
+        key=lambda one: (order.get(one.file, len(order)), one.name in _OF_THE_LOG, one.line or 0),
+    )
+
+
+def _doubted(log: Log, finding: Finding, public: NoteVerifier | None) -> Finding:
+    """A missing file that has a tombstone which nobody can check without the public key is no proof of anything."""
+    if finding.name != "file_missing" or public or not tombstone_path(log.folder, finding.file).exists():
+        return finding
+    return replace(finding, given="warn", detail=_UNCHECKED_STONE)
+
+
+def _has_errors(findings: Iterable[Finding]) -> bool:
+    return any(one.severity == "error" for one in findings)
+
+
+def first_bad(findings: Sequence[Finding]) -> Finding | None:
+    """The first error; one of a line before one of the whole log, which only says between which lines it is."""
+    errors = [one for one in findings if one.severity == "error"]
+    return next((one for one in errors if one.name not in _OF_THE_LOG), next(iter(errors), None))
+
+
+def _covered(file: FileCoverage, known: FileAttested) -> FileCoverage:
+    return replace(file, attested=min(known.attested, file.lines), sealed=known.sealed)
+
+
+def _tail(files: Sequence[FileCoverage]) -> int:
+    """Lines after the last that is attested."""
+    tail = 0
+    for file in reversed(files):
+        tail += file.lines - file.attested
+        if file.attested:
+            break
+    return tail
+
+
+def _placed(part: _Part, log: Log) -> _Part:
+    """With the folder before the names of files: several logs have files of one name."""
+
+    def named(name: str) -> str:
+        return str(log.folder / name)
+
+    return replace(
+        part,
+        findings=tuple(replace(one, file=named(one.file)) for one in part.findings),
+        files=tuple(replace(file, name=named(file.name)) for file in part.files),
+        remarks=tuple(f"{log.folder}: {remark}" for remark in part.remarks),
+    )
+
+
+class _Steps:
+    """How far it is. Each byte is passed once for the signatures over the log, and once for its chain."""
+
+    def __init__(self, logs: Iterable[Log], progress: Progress | None, passes: int) -> None:
+        self._progress = progress
+        self._done = 0
+        sizes = [file.path.stat().st_size for log in logs for file in log.files if file.path.exists()]
+        self._all = sum(sizes) * passes
+
+    def add(self, name: str, count: int) -> None:
+        """So many bytes more."""
+        self._done += count
+        if self._progress:
+            self._progress(name, min(self._done, self._all), self._all)
+
+    def of(self, file: LogFile) -> Callable[[int], None]:
+        """The same for one file."""
+        return lambda count: self.add(file.name, count)
