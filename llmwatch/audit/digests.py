@@ -59,12 +59,18 @@ class Tombstone:
 
     origin: str
     file: str
-    digest: str
-    """SHA-256 of its digest note, all of its bytes; hex."""
+    digest: str | None
+    """SHA-256 of its digest note, all of its bytes; hex. None: it had none, and nobody vouches for what was in it."""
 
     reason: str
     time: str
     """When, ISO 8601 in UTC."""
+
+    sha256: str | None = None
+    """Without a digest: of the bytes that were deleted, so that a copy of them is known again; hex."""
+
+    last_chain: str = ""
+    """Without a digest: the chain hash that the next file may go on from."""
 
 
 def sign_digest(signer: NoteSigner, digest: Digest) -> bytes:
@@ -92,9 +98,11 @@ def sign_tombstone(signer: NoteSigner, tombstone: Tombstone) -> bytes:
     values = {
         "origin": tombstone.origin,
         "file": tombstone.file,
-        "digest": tombstone.digest,
+        "digest": tombstone.digest or "",
         "reason": tombstone.reason,
         "time": tombstone.time,
+        "sha256": tombstone.sha256 or "",
+        "last_chain": tombstone.last_chain,
     }
     return signer.sign(_text(_GONE, values))
 
@@ -131,7 +139,13 @@ def read_tombstone(note: Note) -> Tombstone | None:
     values = _values(_GONE, note)
     try:
         return Tombstone(
-            values["origin"], values["file"], _hex(values["digest"]), values["reason"], values["time"]
+            values["origin"],
+            values["file"],
+            _hex(values["digest"]) if values["digest"] else None,
+            values["reason"],
+            values["time"],
+            _hex(values["sha256"]) if values["sha256"] else None,
+            values["last_chain"],
         )
     except (KeyError, ValueError):
         return None

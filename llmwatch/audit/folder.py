@@ -20,7 +20,7 @@ from pathlib import Path
 
 from llmwatch.errors import SourceError
 
-ARCHIVE = "archive"
+ARCHIVE, KEYS = "archive", "audit_keys.txt"
 _DAY_FILE = re.compile(r"audit_(\d{4}-\d{2}-\d{2})\.jsonl(\.gz)?")
 _LOG_FILE = re.compile(r".*\.jsonl(\.gz)?", re.DOTALL)
 

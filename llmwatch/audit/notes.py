@@ -17,7 +17,12 @@ from hashlib import sha256
 from llmwatch.errors import UsageError
 
 _ED25519 = b"\x01"
-_SIGNATURE_LINE = re.compile(r"\u2014 (\S+) ([A-Za-z0-9+/]+={0,2})")
+_SIGNATURES = re.compile(rb"\n\n((?:\xe2\x80\x94 [^\n]++\n)+)")
+"""A blank line, and the lines under it that look like signatures."""
+_SIGNATURE_LINE = re.compile(r"\u2014 ([^\s+]+) ([A-Za-z0-9+/]+={0,2})")
+_MOST_SIGNATURES = 100
+"""Of one note, so that a hostile one takes no hours to check."""
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _NAME = re.compile(r"[^\s+\x00-\x1f\x7f]{1,200}")
 
 
@@ -142,45 +147,38 @@ def split_notes(data: bytes) -> Iterator[Note | range]:
     """The notes of a file that holds one after another, and the bytes (a range) that are no whole note.
 
     A new note begins after a signature line that no other follows. What never ends in a signature, as after a crash in
-    the middle of writing, is a range.
+    the middle of writing, is a range; so is what the specification forbids: a text that is not UTF-8 or holds control
+    characters, a signature that cannot be read, and too many of them.
     """
-    start = body_end = 0
-    signatures: list[Signature] = []
-    position = 0
-    while position < len(data):
-        newline = data.find(b"\n", position)
-        end = len(data) if newline < 0 else newline + 1
-        line = data[position:end]
-        signature = _signature(line) if newline >= 0 else None
-        blank_before = data[:position].endswith(b"\n\n") if not signatures else True
-        if signature and blank_before and position > start + 1:
-            body_end = body_end if signatures else position - 1
-            signatures.append(signature)
-        elif signatures:
-            yield _note(data, start, body_end, position, signatures)
-            start, signatures = position, []
-        position = end
-    if signatures:
-        yield _note(data, start, body_end, position, signatures)
-    elif start < len(data):
+    start = 0
+    for block in _SIGNATURES.finditer(data):
+        yield _note(data, start, block)
+        start = block.end()
+    if start < len(data):
         yield range(start, len(data))
 
 
-def _note(data: bytes, start: int, body_end: int, end: int, signatures: list[Signature]) -> Note | range:
+def _note(data: bytes, start: int, block: re.Match[bytes]) -> Note | range:
+    place = range(start, block.end())
+    if block[1].count(b"\n") > _MOST_SIGNATURES:
+        return place
     try:
-        return Note(data[start:body_end].decode(), tuple(signatures), start, end)
+        text = data[start : block.start() + 1].decode()
+        signatures = [_signature(line) for line in block[1].decode().removesuffix("\n").split("\n")]
     except UnicodeDecodeError:
-        return range(start, end)
+        return place
+    readable = tuple(signature for signature in signatures if signature)
+    if len(readable) < len(signatures) or _CONTROL.search(text):
+        return place
+    return Note(text, readable, place.start, place.stop)
 
 
-def _signature(line: bytes) -> Signature | None:
-    if not line.startswith("\u2014 ".encode()):
-        return None
+def _signature(line: str) -> Signature | None:
+    match = _SIGNATURE_LINE.fullmatch(line)
     try:
-        match = _SIGNATURE_LINE.fullmatch(line.decode().removesuffix("\n"))
-        if match is None:
-            return None
-        value = base64.b64decode(match[2], validate=True)
+        value = base64.b64decode(match[2], validate=True) if match else b""
     except (ValueError, binascii.Error):
         return None
+    if match is None or len(value) <= 4 or base64.b64encode(value).decode() != match[2]:
+        return None  # of the several spellings of the same bytes, one is right
     return Signature(match[1], value[:4], value[4:])

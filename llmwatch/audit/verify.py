@@ -1,41 +1,43 @@
 """A whole verification: signatures over the log first, its chain line by line where they do not suffice, one answer.
 
-A day whose digest is signed needs no second look (`deep` takes one). All other lines are read; what nobody vouches for
-is said in a sentence, always.
+A day whose digest is signed needs no second look, unless there are secrets that can check its lines too. All other
+lines are read. What nobody vouches for is said in a sentence, always.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
-from pathlib import Path
 
 from llmwatch.audit.archive import opened
 from llmwatch.audit.attestation import Attested, FileAttested, attest
 from llmwatch.audit.chain import ChainChecker
 from llmwatch.audit.days import Day, compare_copies
-from llmwatch.audit.digests import Digest, read_digest
 from llmwatch.audit.findings import (
     OTHER_CLASSES,
     Coverage,
     FileCoverage,
     Finding,
+    Verdict,
     Verification,
     count_classes,
     verdict_of,
 )
-from llmwatch.audit.folder import Log, LogFile, day_of, digest_path, tombstone_path
+from llmwatch.audit.folder import Log, LogFile, day_of, tombstone_path
 from llmwatch.audit.keys import KeyRing
 from llmwatch.audit.line import read_line
 from llmwatch.audit.memory import Comparison, Memory, compare
-from llmwatch.audit.notes import Note, NoteVerifier, split_notes
+from llmwatch.audit.notes import NoteVerifier
+from llmwatch.audit.parallel import parallel_segments
 from llmwatch.audit.promises import sentences
 
 Progress = Callable[[str, int, int], None]
 """Is told the name of a file, the bytes that are done of all files, and how many those are."""
 
+_WORST_FIRST: tuple[Verdict, ...] = ("tampered", "unverifiable", "warn", "ok")
 _NOT_ATTESTED = FileAttested(0)
 _OF_THE_LOG = frozenset(
     name for name in OTHER_CLASSES if name.startswith(("digest", "checkpoint", "archive", "rollback", "fork"))
@@ -54,10 +56,10 @@ def verify(
     public: NoteVerifier | None = None,
     memory: Memory | None = None,
     since: date | None = None,
-    deep: bool = False,
+    quick: bool = False,
     progress: Progress | None = None,
 ) -> Verification:
-    """Check logs with the keys there are.
+    """Check logs with the keys there are; the verdict is that of the worst.
 
     Args:
         logs: what to check; each is a chain of its own.
@@ -65,7 +67,7 @@ def verify(
         public: the key that checks what is signed.
         memory: the checkpoints seen before; the newest is remembered if it follows from them.
         since: lines of days before are not looked at one by one.
-        deep: look at every line of sealed days too.
+        quick: do not look at each line of days whose digest is signed, though there are secrets that could check them.
         progress: see `Progress`.
 
     Raises:
@@ -73,26 +75,42 @@ def verify(
 
     """
     steps = _Steps(logs, progress, passes=2 if public else 1)
-    parts = [_Check(log, ring, public, steps).run(memory, since, deep=deep) for log in logs]
+    parts = [_Check(log, ring, public, steps).run(memory, since, quick=quick) for log in logs]
+    names = Counter(file.name for part in parts for file in part.files)
     if len(parts) > 1:
-        parts = [_placed(part, log) for part, log in zip(parts, logs, strict=True)]
+        parts = [_placed(part, log, names) for part, log in zip(parts, logs, strict=True)]
+    coverages = [_coverage(part, ring, public) for part in parts]
     findings = tuple(one for part in parts for one in part.findings)
-    files = tuple(file for part in parts for file in part.files)
-    coverage = Coverage(
-        lines=sum(file.lines for file in files),
-        hmac_ok=sum(file.hmac_ok for file in files),
-        attested=sum(file.attested for file in files),
-        unattested_tail=sum(_tail(part.files) for part in parts),
-        files=files,
-    )
-    remarks = [sentence for part in parts for sentence in part.remarks]
-    coverage = replace(coverage, sentences=sentences(coverage, ring, public, remarks))
+    verdicts = [verdict_of(part.findings, coverage) for part, coverage in zip(parts, coverages, strict=True)]
     return Verification(
-        verdict_of(findings, coverage),
-        coverage,
+        next((verdict for verdict in _WORST_FIRST if verdict in verdicts), "unverifiable"),
+        _sum(coverages),
         findings,
         first_bad(findings),
         count_classes(findings),
+    )
+
+
+def _coverage(part: _Part, ring: KeyRing, public: NoteVerifier | None) -> Coverage:
+    coverage = Coverage(
+        lines=sum(file.lines for file in part.files),
+        hmac_ok=sum(file.hmac_ok for file in part.files),
+        attested=sum(file.attested for file in part.files),
+        unattested_tail=_tail(part.files),
+        files=part.files,
+    )
+    said = sentences(coverage, ring, public, part.remarks)
+    return replace(coverage, sentences=tuple(f"{part.place}{sentence}" for sentence in said))
+
+
+def _sum(coverages: Sequence[Coverage]) -> Coverage:
+    return Coverage(
+        lines=sum(one.lines for one in coverages),
+        hmac_ok=sum(one.hmac_ok for one in coverages),
+        attested=sum(one.attested for one in coverages),
+        unattested_tail=sum(one.unattested_tail for one in coverages),
+        files=tuple(file for one in coverages for file in one.files),
+        sentences=tuple(dict.fromkeys(sentence for one in coverages for sentence in one.sentences)),
     )
 
 
@@ -103,6 +121,8 @@ class _Part:
     findings: tuple[Finding, ...]
     files: tuple[FileCoverage, ...]
     remarks: tuple[str, ...]
+    place: str = ""
+    """Before each sentence, where there are several logs."""
 
 
 class _Check:
@@ -113,7 +133,7 @@ class _Check:
         self._found: list[Finding] = []
         """By signatures over the log, and of what files cannot be read whole."""
 
-    def run(self, memory: Memory | None, since: date | None, *, deep: bool) -> _Part:
+    def run(self, memory: Memory | None, since: date | None, *, quick: bool) -> _Part:
         """Signatures over the log first: they tell which lines are to be read."""
         remembered = memory.recall(self._public) if memory and self._public else ()
         sizes = {one.size for one in remembered}
@@ -125,27 +145,31 @@ class _Check:
             self._found += comparison.findings
         if self._public is None:
             self._found += _compared_copies(self._log)
-        files = self._chained(attested, since, deep)
+        files = self._chained(attested, since, quick=quick)
         if memory and self._public and comparison.consistent and not _has_errors(self._found):
             memory.keep(self._public, attested)
         return _Part(tuple(self._found), files, (*attested.sentences, *comparison.sentences))
 
-    def _chained(self, attested: Attested, since: date | None, deep: bool) -> tuple[FileCoverage, ...]:
+    def _chained(self, attested: Attested, since: date | None, *, quick: bool) -> tuple[FileCoverage, ...]:
         checker = ChainChecker(self._ring, whole=self._log.whole)
         sealed: dict[str, FileCoverage] = {}
-        for file in _passed(self._log, attested):
+        expired = {one.file for one in attested.findings if one.name == "file_expired"}
+        for file in _passed(self._log, attested, expired):
             known = attested.files.get(file.path, _NOT_ATTESTED)
-            digest = None if known.sealed and deep else _sealed_digest(self._log.folder, file, known)
-            if digest:
+            digest, stone = attested.digests.get(file.name), attested.tombstones.get(file.name)
+            if digest and (file.name in expired or (known.sealed and (quick or not self._ring.secrets))):
                 checker.skip(file, digest.first_chain, digest.last_chain, digest.first, digest.lines)
                 if known.sealed:
                     sealed[file.name] = FileCoverage(file.name, "v2", digest.lines)
+            elif file.name in expired:
+                checker.skip(file, None, stone.last_chain if stone else "", None, 1)
             elif since and file.day and file.day < since:
                 checker.skip(file, *_last_line(file))
             else:
                 with opened(file) as content:
                     self._found += [one for one in content.findings if one not in self._found]
-                    checker.check(file, content.data, self._steps.of(file))
+                    lines = parallel_segments(content.data, self._ring, progress=self._steps.of(file))
+                    checker.check(file, content.data, lines=lines)
         checker.finish()
         self._found = _together(self._log, self._found, checker.findings, self._public)
         by_name = {file.name: one for file in self._log.files if (one := attested.files.get(file.path))}
@@ -155,29 +179,11 @@ class _Check:
         )
 
 
-def _passed(log: Log, attested: Attested) -> list[LogFile]:
+def _passed(log: Log, attested: Attested, expired: Collection[str]) -> list[LogFile]:
     """The files in the order of the chain, copies left out, and with the days that policy deleted."""
-    seen: set[str] = set()
-    files = []
-    for file in log.files:
-        if file.path not in attested.spare and file.name not in seen:
-            seen.add(file.name)
-            files.append(file)
-    for finding in attested.findings:
-        if finding.name == "file_expired" and finding.file not in seen:
-            files.append(LogFile(log.folder / finding.file, finding.file, day_of(finding.file)))
-    return sorted(files, key=lambda file: (file.day or date.max, file.name))
-
-
-def _sealed_digest(folder: Path, file: LogFile, known: FileAttested) -> Digest | None:
-    """The digest of a file that is as it says, or that is there no more; the signatures were checked before."""
-    if not known.sealed and file.path.exists():
-        return None
-    try:
-        notes = list(split_notes(digest_path(folder, file.name).read_bytes()))
-    except OSError:
-        return None
-    return next((digest for note in notes if isinstance(note, Note) and (digest := read_digest(note))), None)
+    files = {file.name: file for file in reversed(log.files) if file.path not in attested.spare}
+    gone = [LogFile(log.folder / name, name, day_of(name)) for name in expired if name not in files]
+    return sorted((*files.values(), *gone), key=lambda file: (file.day or date.max, file.name))
 
 
 def _last_line(file: LogFile) -> tuple[None, str, int | None, int]:
@@ -242,17 +248,17 @@ def _tail(files: Sequence[FileCoverage]) -> int:
     return tail
 
 
-def _placed(part: _Part, log: Log) -> _Part:
-    """With the folder before the names of files: several logs have files of one name."""
+def _placed(part: _Part, log: Log, names: Mapping[str, int]) -> _Part:
+    """With the folder before names of files, where that tells more: several logs have files of one name."""
 
     def named(name: str) -> str:
-        return str(log.folder / name)
+        return str(log.folder / name) if log.whole or names.get(name, 0) > 1 else name
 
     return replace(
         part,
         findings=tuple(replace(one, file=named(one.file)) for one in part.findings),
         files=tuple(replace(file, name=named(file.name)) for file in part.files),
-        remarks=tuple(f"{log.folder}: {remark}" for remark in part.remarks),
+        place=f"{log.folder if log.whole else ', '.join(file.name for file in part.files)}: ",
     )
 
 

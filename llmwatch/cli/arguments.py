@@ -7,7 +7,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from llmwatch.query.filters.filter import Filter
     from llmwatch.query.scope import Scope
     from llmwatch.sources.cloudwatch.poller import Patience
-    from llmwatch.sources.source import Source
+    from llmwatch.sources.source import Source, SourceState
     from llmwatch.store.store import Store
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
@@ -188,8 +188,13 @@ class Loaded:
 
     store: Store
     scope: Scope
-    failed: bool
-    """Whether something could not be read; it was said."""
+    states: tuple[SourceState, ...]
+    """How the reading of each source ended."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether something could not be read; it was said."""
+        return any(state.status == "error" for state in self.states)
 
     @property
     def exit_code(self) -> int:
@@ -198,8 +203,13 @@ class Loaded:
 
 
 @contextmanager
-def load_all(arguments: argparse.Namespace, *, whole_files: bool = False) -> Iterator[Loaded]:
-    """Read everything the arguments name, to its end."""
+def load_all(
+    arguments: argparse.Namespace,
+    *,
+    whole_files: bool = False,
+    watched: Callable[[Source], Source] = lambda source: source,
+) -> Iterator[Loaded]:
+    """Read everything the arguments name, to its end. `watched` may put something between the source and the store."""
     from llmwatch.cli.main import say
     from llmwatch.cli.progress import progress_line
     from llmwatch.sources.pump import load
@@ -219,16 +229,17 @@ def load_all(arguments: argparse.Namespace, *, whole_files: bool = False) -> Ite
         )
         if source is not None:
             with progress_line(source):
-                load(source, store)
+                load(watched(source), store)
         store.refresh()
-        told = [state for state in (source.states() if source is not None else ()) if state.detail]
-        for state in told:
-            say(state.sentence)
+        states = source.states() if source is not None else ()
+        for state in states:
+            if state.detail:
+                say(state.sentence)
         if arguments.group and not store.lines:
             say("there was no event to read: is it the right group, --since, --stream and --filter-pattern?")
         if remark := _nothing_in_scope(store, scope):
             say(remark)
-        yield Loaded(store, scope, failed=any(state.status == "error" for state in told))
+        yield Loaded(store, scope, states)
 
 
 def _nothing_in_scope(store: Store, scope: Scope) -> str:

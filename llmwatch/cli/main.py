@@ -12,10 +12,24 @@ from typing import NoReturn
 
 from llmwatch import __version__
 from llmwatch.clean import clean
-from llmwatch.cli import demo, doctor, query, replay, search, sql, tail, top
+from llmwatch.cli import (
+    demo,
+    doctor,
+    export,
+    keys,
+    query,
+    replay,
+    report,
+    retention,
+    search,
+    sql,
+    tail,
+    top,
+    verify,
+)
 from llmwatch.errors import LlmwatchError, SourceError
 
-_COMMANDS = (tail, top, search, query, sql, demo, replay, doctor)
+_COMMANDS = (tail, top, search, query, sql, report, verify, export, retention, keys, demo, replay, doctor)
 _INTERRUPTED = 130
 _BUG = 70
 """`EX_SOFTWARE` of sysexits.h: beside the contract, which knows no bugs."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from llmwatch.errors import SourceError
 
 if TYPE_CHECKING:
+    from llmwatch.query.auditing import AuditWatch
     from llmwatch.query.scope import Scope
     from llmwatch.sources.source import Source
     from llmwatch.store.slice import Slice
@@ -24,6 +25,7 @@ def run_monitor(
     title: str,
     record: Callable[[Slice], None] | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    audit: AuditWatch | None = None,
 ) -> int:
     """Show the source until the user leaves; returns the exit code."""
     from llmwatch.cli.main import say
@@ -33,7 +35,7 @@ def run_monitor(
     from llmwatch.tui.history import History
     from llmwatch.tui.pauses import end_sparing
 
-    monitor = Monitor(source, store, title=title, scope=scope, clock=clock, record=record)
+    monitor = Monitor(source, store, title=title, scope=scope, clock=clock, record=record, audit=audit)
     beside = config_path()
     app = MonitorApp(
         monitor,

@@ -29,6 +29,7 @@ from llmwatch.cli.output import instant, json_text
 from llmwatch.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
+    from llmwatch.query.auditing import AuditWatch
     from llmwatch.query.scope import Scope
     from llmwatch.query.snapshot import EventRow
     from llmwatch.sources.cloudwatch.poller import Patience
@@ -53,6 +54,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form.add_argument("--json", action="store_true", help="JSON, a line an event")
     parser.add_argument("--no-follow", action="store_true", help="end at the end instead of waiting for more")
     parser.add_argument("--record", metavar="FILE", type=Path, help="keep the raw lines in this file too")
+    audit = parser.add_argument_group("audit logs", "the monitor checks their chains (docs/evidence.md)")
+    audit.add_argument(
+        "--key-file",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="HMAC secrets, one a line: secret or kid=secret; repeatable",
+    )
+    audit.add_argument(
+        "--public-key",
+        metavar="FILE",
+        type=Path,
+        help="what checks signed checkpoints: a note verifier key, or PEM (Ed25519)",
+    )
     add_store_arguments(parser)
 
 
@@ -64,6 +80,12 @@ def run(arguments: argparse.Namespace) -> int:
     _refuse_second_recording(arguments.record, arguments.group)
     follow = not arguments.no_follow
     screen = sys.stdout.isatty() and sys.stdin.isatty() and not (arguments.plain or arguments.json)
+    if not screen and (arguments.key_file or arguments.public_key):
+        raise UsageError(
+            "--key-file and --public-key are for the monitor, which needs a terminal: to check an audit log once, use "
+            "llmwatch verify"
+        )
+    audit = _audit(arguments)
     patience: Patience = "none" if not follow else "always" if screen else "when running"
     with (
         open_source(arguments, scope, follow=follow, calls=screen, patience=patience) as source,
@@ -74,11 +96,27 @@ def run(arguments: argparse.Namespace) -> int:
             from llmwatch.cli.screen import run_monitor
 
             title = " ".join([*arguments.paths, *arguments.group])
-            return run_monitor(source, store, scope, title=title, record=record)
+            return run_monitor(source, store, scope, title=title, record=record, audit=audit)
         write = write_plain
         if arguments.json:
             write = _write_json if scope.filters else _write_understood
         return follow_lines(source, store, scope, write, follow=follow, record=record)
+
+
+def _audit(arguments: argparse.Namespace) -> AuditWatch:
+    """What checks audit logs on the way, with the keys that were given. Raises UsageError."""
+    from llmwatch.query.auditing import AuditWatch
+
+    if not (arguments.key_file or arguments.public_key):
+        return AuditWatch()
+    from llmwatch.audit.keys import read_key_files
+    from llmwatch.cli.main import say
+    from llmwatch.cli.verify import read_public
+
+    ring = read_key_files(arguments.key_file)
+    for remark in ring.remarks:
+        say(remark)
+    return AuditWatch(ring, read_public(arguments.public_key))
 
 
 def follow_lines(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 CANONICAL_COLUMNS: Mapping[str, str] = {
     "dialect": "VARCHAR",
@@ -40,11 +40,13 @@ KINDS: Mapping[str, str] = {
     "usage": "tells the tokens of a call",
     "error": "fails its call",
     "end": "closes a call",
+    "call": "is a whole call by itself",
     "process": "a new process of the gateway begins; calls of the one before are over",
     "security": "about keys, versions and access",
     "info": "anything else the dialect knows",
 }
-"""What an event does to its call."""
+"""What an event does to its call. One of kind `call` opens it, names its model, tells its tokens and closes it, and no
+other line is of that call: it is a call of its own, unless another line is the same in all canonical columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,20 +91,31 @@ class Dialect:
     columns: Mapping[str, str]
     """The JSON keys to read, name → DuckDB type. A value of another type is NULL in its column alone."""
 
-    recognised: str
-    """SQL condition: the line is of this dialect."""
+    sign: bytes
+    """Bytes that most of its lines have, and few of others. They only tell which dialect is to read a log first."""
 
-    kinds: Mapping[str, str]
-    """`message` → kind, for the messages that matter."""
+    recognised: str
+    """SQL condition: the line is of this dialect. No line may be of two."""
 
     mapping: Mapping[str, str]
     """Canonical column → SQL expression. What is left out is NULL."""
 
     tokens: Mapping[str, str]
-    """The four disjoint token columns → SQL expression, valid on lines of kind `usage`."""
+    """Those of the four disjoint token columns that it tells → SQL expression, valid on lines of kind `usage` and
+    `call`."""
 
-    hung_up: str
-    """A phrase in the error of a call which its client hung up on; such a call is no fault of the service."""
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """`message` → kind, for the messages that matter."""
+
+    other_kind: str = "CASE WHEN level = 'ERROR' THEN 'error' ELSE 'info' END"
+    """SQL expression: the kind of a line whose message is not among `kinds`."""
+
+    failed: str = "level = 'ERROR'"
+    """SQL condition: the line fails its call."""
+
+    hung_up: str | None = None
+    """A phrase in the error of a call which its client hung up on; such a call is no fault of the service. None where
+    no error tells."""
 
     provider: str | None = None
     """Who serves all its models, where that is always the same."""
@@ -115,10 +128,7 @@ class Dialect:
         canonical = {name: self.mapping.get(name, "NULL") for name in CANONICAL_COLUMNS}
         canonical["dialect"] = quoted(self.name)
         canonical["kind"] = "_kind"
-        canonical["failure"] = (
-            f"CASE WHEN level = 'ERROR' THEN CASE WHEN contains(error, {quoted(self.hung_up)}) "
-            "THEN 'aborted' ELSE 'error' END END"
-        )
+        canonical["failure"] = f"CASE WHEN {self.failed} THEN {self._failure()} END"
         canonical |= {name: f"CASE WHEN _known AND _{name} >= 0 THEN _{name} END" for name in self.tokens}
         columns = ", ".join(
             f"{expression} AS {name}"
@@ -127,21 +137,26 @@ class Dialect:
             for name, expression in canonical.items()
         )
         tokens = ", ".join(
-            f"CASE WHEN _kind = 'usage' THEN {expression} END AS _{name}"
+            f"CASE WHEN _kind = 'usage' OR _kind = 'call' THEN {expression} END AS _{name}"
             for name, expression in self.tokens.items()
         )
-        known = " OR ".join(f"coalesce(_{name}, 0) <> 0" for name in self.tokens)
+        known = " OR ".join(f"coalesce(_{name}, 0) > 0" for name in self.tokens)
         return (
             f"SELECT {columns} FROM (SELECT *, {known} AS _known FROM "
             f"(SELECT *, {tokens} FROM (SELECT *, {self._kind()} AS _kind FROM {reader})))"
         )
 
+    def _failure(self) -> str:
+        if self.hung_up is None:
+            return "'error'"
+        return f"CASE WHEN contains(error, {quoted(self.hung_up)}) THEN 'aborted' ELSE 'error' END"
+
     def _kind(self) -> str:
         whens = " ".join(
             f"WHEN {quoted(message)} THEN {quoted(kind)}" for message, kind in self.kinds.items()
         )
-        other = "CASE WHEN level = 'ERROR' THEN 'error' ELSE 'info' END"
-        return f"CASE WHEN {self.recognised} THEN CASE message {whens} ELSE {other} END END"
+        kind = f"CASE message {whens} ELSE {self.other_kind} END" if whens else self.other_kind
+        return f"CASE WHEN {self.recognised} THEN {kind} END"
 
 
 def quoted(text: str) -> str:

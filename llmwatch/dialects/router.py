@@ -75,6 +75,7 @@ ROUTER = Dialect(
         "region": "VARCHAR",
         "mantle_url": "VARCHAR",
     },
+    sign=b'"logger":',
     recognised="message IS NOT NULL AND (logger = 'bedrock-router' OR (logger IS NULL AND level IS NOT NULL "
     "AND timestamp IS NOT NULL AND request_id IS NOT NULL))",
     kinds=_KINDS,

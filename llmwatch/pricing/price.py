@@ -39,7 +39,7 @@ class Price:
     None means that tokens of this kind have no price: a call that has any is unpriced. A call whose input,
     cache read and cache write tokens together exceed `threshold` pays the `long_*` prices for all of its
     tokens; without a threshold these are None and mean nothing. `source` is `override`,
-    `bedrock table VERSION` or `genai-prices VERSION`.
+    `bedrock table VERSION`, `genai-prices VERSION`, or that with `(VENDOR)` where it is a vendor's price at OpenRouter.
     """
 
     input: Decimal | None

@@ -34,7 +34,7 @@ def take_detail(
         "errors": _call_events(
             store, one, "c.status = 'error' AND l.failure IS NOT NULL", "l.time DESC NULLS LAST", now
         ),
-        "slowest": _call_events(store, one, "l.kind = 'end'", "l.latency_ms DESC NULLS LAST", now),
+        "slowest": _call_events(store, one, "l.kind IN ('end', 'call')", "l.latency_ms DESC NULLS LAST", now),
         "cost": _cost(store, one, now),
     }
     return UserDetail(**parts) if kind == "user" else ModelDetail(**parts)  # type: ignore[arg-type]

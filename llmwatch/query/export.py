@@ -51,12 +51,13 @@ def instant(moment: datetime | None) -> str | None:
     return aware.isoformat().replace("+00:00", "Z")
 
 
-def write_csv(target: _Text, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A line of names, then a line for each row."""
+def write_csv(target: _Text, columns: Sequence[str] | None, rows: Iterable[Sequence[object]]) -> None:
+    """A line of names, if there are any, then a line for each row."""
     import csv
 
     writer = csv.writer(target, lineterminator="\n")
-    writer.writerow([column if _NAME.fullmatch(column) else _csv_cell(column) for column in columns])
+    if columns is not None:
+        writer.writerow([column if _NAME.fullmatch(column) else _csv_cell(column) for column in columns])
     for row in rows:
         writer.writerow([_csv_cell(value) for value in row])
 

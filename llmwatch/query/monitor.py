@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from llmwatch.errors import LlmwatchError
 from llmwatch.query.detail import Detail, DetailKey, DetailKind
@@ -27,6 +27,10 @@ from llmwatch.store.cancel import Cancel
 from llmwatch.store.slice import Slice
 from llmwatch.store.store import Store
 
+if TYPE_CHECKING:
+    from llmwatch.query.audited import Audited
+    from llmwatch.query.auditing import AuditWatch
+
 TICK_SECONDS = 1.0
 _READING_SECONDS = 0.1
 """A tick that is overdue still reads for so long: a screen that asks for much must not stop the reading."""
@@ -35,6 +39,8 @@ _IDLE_TICK_SECONDS = 5.0
 _SHARE_OF_A_CORE = 0.25
 """A tick that took long is followed by a rest, so that snapshots never take more of the thread than this."""
 _LIVE_LAG = timedelta(minutes=2)
+_SEQ_OF = """SELECT first_seq + (?2 - first_line) FROM slices
+WHERE source = ?1 AND ?2 >= first_line AND ?2 < first_line + rows ORDER BY slice_id DESC LIMIT 1"""
 
 
 class Monitor:
@@ -49,6 +55,7 @@ class Monitor:
         scope: Scope | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         record: Callable[[Slice], None] | None = None,
+        audit: AuditWatch | None = None,
     ) -> None:
         self.title = title
         self._source = source
@@ -58,6 +65,8 @@ class Monitor:
         self._version_sent = -1
         self._clock = clock
         self._record = record
+        self._audit = audit
+        self._audited: Audited | None = None
         self._deliver: Callable[[Snapshot], None] = lambda _: None
         self._request = SnapshotRequest(panes=frozenset({"kpis", "users", "models", "events"}))
         self._asked = threading.Event()
@@ -132,6 +141,8 @@ class Monitor:
         if self._thread.is_alive():
             self._store.interrupt()
             self._thread.join(timeout=10)
+        if self._audit:
+            self._audit.stop()
 
     def _run(self) -> None:
         next_tick = time.monotonic()
@@ -155,10 +166,18 @@ class Monitor:
         self._settle()
         while moment := self._next_moment():
             self._held = moment
+            self._see(moment)
             self._settle()
             if time.monotonic() >= until or self._stopped.is_set():
                 return True
+        if self._audit:
+            self._audit.rest(self._source.states())
         return False
+
+    def _see(self, moment: Iterable[Slice]) -> None:
+        if self._audit:
+            for piece in moment:
+                self._audit.see(piece)
 
     def _next_moment(self) -> tuple[Slice, ...]:
         """What the source gives next; empty when it has given all there is now.
@@ -200,6 +219,9 @@ class Monitor:
         self._store.compact()
         sources = self._source.states()
         fared, self._fared = self._fared, [(state.name, state.status, state.detail) for state in sources]
+        if self._audit:
+            self._audit.tend(shown="audit" in self._request.panes)
+            changed = changed or self._audit.changed
         changed = changed or fared != self._fared
         if changed or asked or began - self._delivered >= _IDLE_TICK_SECONDS:
             self._version += 1
@@ -212,6 +234,7 @@ class Monitor:
         request, now = self._request, self._clock()
         version, scope = self._versioned_scope
         window, panes = self._window(now), request.panes
+        self._audited = self._audit.audited(self._seq_of, shown="audit" in panes) if self._audit else None
         feeds = [source.feed for source in sources if source.feed is not None]
         newest = aware(self._store.query("SELECT max(last_seen) FROM folded_calls").rows[0][0])
         self._counters = replace(
@@ -249,6 +272,7 @@ class Monitor:
             events_total=self._store.lines,
             by_time=bool(feeds),
             scope_version=version,
+            audit=self._audited,
         )
         return self._with_events(snapshot, scope) if "events" in panes else snapshot
 
@@ -274,6 +298,11 @@ class Monitor:
         )
         return replace(snapshot, events=events, last_seq=end_seq - 1, whole=whole)
 
+    def _seq_of(self, source: str, line: int) -> int | None:
+        """The number of a line; of the newest, where a file was read twice. None if it was not read."""
+        rows = self._store.query(_SEQ_OF, [source, line]).rows
+        return int(str(rows[0][0])) if rows else None
+
     def _window(self, now: datetime) -> RateWindow:
         window = rate_window(self._store, now, live=self._was_live)
         if not self._was_live and now - window.until < _LIVE_LAG:
@@ -297,5 +326,6 @@ class Monitor:
             models=None,
             events=(),
             events_total=self._store.lines,
+            audit=self._audited,
         )
         self._deliver(snapshot)

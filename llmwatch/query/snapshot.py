@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from llmwatch.sources.source import SourceState
+
+if TYPE_CHECKING:
+    from llmwatch.query.audited import Audited
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +144,15 @@ class Snapshot:
     """Changes with the scope: what was kept of another is of no use."""
     whole: bool = False
     """Whether `events` are all there are to show, and not only those that are new."""
+    audit: Audited | None = None
+    """How audit logs fare; None where no entry of one was read."""
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRequest:
     """What the screen shows now. `sort_*` is a column of `Usage`, or `key`; `descending` goes with it."""
 
-    panes: frozenset[Literal["kpis", "users", "models", "events"]]
+    panes: frozenset[Literal["kpis", "users", "models", "events", "audit"]]
     users_sort: str = "cost_usd"
     users_descending: bool = True
     models_sort: str = "cost_usd"

@@ -1,8 +1,10 @@
 """Events folded to calls.
 
 Almost every request id has one call whose lines all agree, and a plain GROUP BY folds those. The others go, line by
-line, through the rules of `overlap`. What is folded again whenever a new line of an id arrives is all of that id, so
-late lines complete their call however late, and the order of arrival does not matter.
+line, through the rules of `overlap`. A line that is a whole call has no part in either: whatever else has its id, it is
+a call, and the same line seen again, as when it is delivered twice, is the same call. What is folded again whenever a
+new line of an id arrives is all of that id, so late lines complete their call however late, and the order of arrival
+does not matter.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from llmwatch.dialects.dialect import quoted
+from llmwatch.dialects.dialect import CANONICAL_COLUMNS, quoted
 from llmwatch.store.overlap import UNKNOWN_TOKENS, CallLine, OverlappingCall, fold_overlapping
 from llmwatch.store.prices import COST, SAME_PRICE, PriceTable
 from llmwatch.store.schema import FOLDED_COLUMNS, TOKEN_COLUMNS
@@ -50,6 +52,16 @@ SELECT request_id, min(seq) AS first_seq, min(slice_id) AS slice_id, min(stream_
         OR coalesce(max(time) FILTER (kind = 'end') < max(time), false) AS overlapping
 FROM new_lines GROUP BY request_id
 """
+
+_WHOLE_CALLS = f"""
+SELECT request_id, min(rowid) AS first_seq, min(slice_id) AS slice_id, min(stream_id) AS stream_id, dialect,
+    count(*) AS lines, time AS first_seen, time AS last_seen, true AS ended, "user", requested_model, model, provider,
+    path, coalesce(chat, false) AS chat, true AS modelled, failure IS NULL AS answered, http_status, latency_ms,
+    {", ".join(TOKEN_COLUMNS)}, coalesce(failure = 'error', false) AS failed,
+    coalesce(failure = 'aborted', false) AS hung_up, error, error_type, false AS overlapping
+FROM lines
+"""
+_SAME_LINE = ", ".join(f'"{name}"' for name in CANONICAL_COLUMNS)
 
 _STATUS = """
 CASE WHEN f.failed THEN 'error' WHEN f.hung_up THEN 'aborted' WHEN f.ended AND f.http_status >= 400 THEN 'error'
@@ -111,11 +123,14 @@ class Fold:
         execute(
             "CREATE OR REPLACE TEMP TABLE grouped AS WITH new_lines AS ("
             "SELECT rowid AS seq, *, CASE WHEN kind IN ('start', 'model', 'usage', 'end') THEN \"user\" END AS caller "
-            f"FROM lines WHERE {condition} AND kind IS NOT NULL AND request_id IS NOT NULL"
+            f"FROM lines WHERE ({condition}) AND kind <> 'call' AND request_id IS NOT NULL"
             f") {_GROUPED}"
         )
         if self._count("SELECT count(*) FROM grouped WHERE overlapping"):
             self._fold_overlapping(condition)
+        whole = f"({condition}) AND kind = 'call' AND request_id IS NOT NULL"
+        if self._count(f"SELECT count(*) FROM lines WHERE {whole}"):
+            execute(f"INSERT INTO grouped {_WHOLE_CALLS} WHERE {whole} GROUP BY {_SAME_LINE}")
         execute(_FINISHED)
         self._prices.resolve()
         execute(
@@ -148,7 +163,7 @@ class Fold:
         cursor = self._connection.execute(
             f"""WITH ids AS (SELECT request_id, first_seen, last_seen FROM grouped WHERE overlapping)
             SELECT {_CALL_LINE} FROM lines l JOIN ids USING (request_id)
-            WHERE ({condition.replace("rowid", "l.rowid")}) AND l.kind IS NOT NULL
+            WHERE ({condition.replace("rowid", "l.rowid")}) AND l.kind <> 'call'
             UNION ALL
             SELECT {_CALL_LINE.replace('l."request_id"', "ids.request_id", 1)} FROM lines l, ids
             WHERE l.kind = 'process' AND l.time BETWEEN ids.first_seen AND ids.last_seen

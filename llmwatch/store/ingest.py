@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -27,6 +27,12 @@ _STANDS_FOR_BLANK = b"null"
 
 _REJECTED_BYTES = 4096
 """How much of a line that was not understood is kept for the listing."""
+
+_HEAD_BYTES = 1 << 16
+"""Of a log: they tell whose it is likely to be."""
+
+_MOST_ODD = 200_000
+"""Lines of a whole file that its dialect does not understand and that may be in memory at once."""
 
 _AHEAD = 3
 """One slice being written, one that waits, one being prepared."""
@@ -73,14 +79,15 @@ class Ingest:
     def write(self, prepared: Prepared, places: Sequence[Place]) -> list[Count]:
         """Append the lines of slices that follow each other. The count of each."""
         first_seq = places[0].first_seq
-        self._read(_insert(places[0]), prepared.files, DIALECTS[0])
+        first = _likely(prepared.data[:_HEAD_BYTES])
+        self._read(_insert(places[0]), prepared.files, first)
         if len(places) > 1:
             self._divide(places)
         starts = [place.first_seq for place in places]
         ends = [*starts[1:], self._row_count()]
         bad = self._bad_rows(first_seq)
         all_lines = prepared.data.split(b"\n") if bad else []
-        blank = self._second_chance([(seq, all_lines[seq - first_seq]) for seq in bad])
+        blank = self._second_chance(first, [(seq, all_lines[seq - first_seq]) for seq in bad]) or []
         return [
             Count(end - start, end - start - (bisect_left(blank, end) - bisect_left(blank, start)))
             for start, end in zip(starts, ends, strict=True)
@@ -119,16 +126,20 @@ class Ingest:
 
         first_seq = place.first_seq
         try:
-            self._read(_insert(place), [file.path], DIALECTS[0])
-        except duckdb.InvalidInputException:
+            first = _likely(_head(file.path))
+            self._read(_insert(place), [file.path], first)
+        except (OSError, duckdb.InvalidInputException):
             return None
         rows = self._row_count() - first_seq
         bad = self._bad_rows(first_seq)
-        lines = _lines_of_file(file.path, {seq - first_seq for seq in bad}) if bad else {}
-        if len(lines) != len(bad) or any(map(file.is_wrapped, lines.values())) or not file.unchanged():
+        if len(bad) > _MOST_ODD:
             return None
-        blank = self._second_chance([(first_seq + row, line) for row, line in lines.items()])
-        return Count(rows, rows - len(blank))
+        lines = _lines_of_file(file.path, {seq - first_seq for seq in bad}) if bad else {}
+        if len(lines) != len(bad) or not file.unchanged():
+            return None
+        odd = [(first_seq + row, line) for row, line in lines.items()]
+        blank = self._second_chance(first, odd, file.is_wrapped)
+        return None if blank is None else Count(rows, rows - len(blank))
 
     def take_back(self, first_seq: int) -> int:
         """Make blank lines of rows that a failed `write` left. Returns the sequence number that is next."""
@@ -137,7 +148,7 @@ class Ingest:
         return self._row_count()
 
     def _bad_rows(self, first_seq: int) -> list[int]:
-        """The lines from `first_seq` on that no dialect understood, in order."""
+        """The lines from `first_seq` on that the first dialect did not understand, in order."""
         rows = self._connection.execute(
             "SELECT rowid FROM lines WHERE rowid >= ? AND kind IS NULL ORDER BY rowid", [first_seq]
         ).fetchall()
@@ -156,44 +167,59 @@ class Ingest:
         row = self._connection.execute("SELECT count(*) FROM lines").fetchone()
         return int(row[0]) if row else 0
 
-    def _second_chance(self, not_understood: Sequence[tuple[int, bytes]]) -> list[int]:
-        """Look again at lines that were not understood. Returns those of them that are only blank."""
+    def _second_chance(
+        self,
+        first: Dialect,
+        not_understood: Sequence[tuple[int, bytes]],
+        is_wrapped: Callable[[bytes], bool] = lambda _: False,
+    ) -> list[int] | None:
+        """Look again at lines that the first dialect did not understand. Returns those of them that are only blank.
+
+        None if no dialect understands one of them as it is, and it holds others.
+        """
         blank = [seq for seq, line in not_understood if not line.removeprefix(BOM).strip()]
         if len(blank) == len(not_understood):
             return blank
         not_blank = [(seq, line) for seq, line in not_understood if line.removeprefix(BOM).strip()]
-        repaired = [(seq, line, repair(line)) for seq, line in not_blank]
-        objects = [(seq, line, value) for seq, line, value in repaired if value is not None]
-        known = self._offer([(seq, value) for seq, _, value in objects])
+        left = self._offer(not_blank, [dialect for dialect in DIALECTS if dialect is not first])
+        if any(is_wrapped(line) for _, line in left):
+            return None
+        repaired = [(seq, line, repair(line)) for seq, line in left]
+        objects = [(seq, value) for seq, _, value in repaired if value is not None]
+        unknown = {seq for seq, _ in self._offer(objects, DIALECTS)}
         self._reject("malformed", ((seq, line) for seq, line, value in repaired if value is None))
-        self._reject("unrecognised", ((seq, line) for seq, line, _ in objects if seq not in known))
+        self._reject("unrecognised", ((seq, line) for seq, line, _ in repaired if seq in unknown))
         return blank
 
-    def _offer(self, objects: Sequence[tuple[int, bytes]]) -> frozenset[int]:
-        """Let each dialect in turn have the repaired lines nobody knew. Returns those that were understood."""
-        known: set[int] = set()
-        for dialect in DIALECTS:
-            rest = [(seq, value) for seq, value in objects if seq not in known]
-            if rest:
-                known |= self._update(dialect, rest)
-        return frozenset(known)
+    def _offer(
+        self, lines: Sequence[tuple[int, bytes]], dialects: Iterable[Dialect]
+    ) -> Sequence[tuple[int, bytes]]:
+        """Let each dialect in turn have the lines that nobody knew. Returns those that are left."""
+        for dialect in dialects:
+            if lines:
+                known = self._update(dialect, lines)
+                lines = [(seq, line) for seq, line in lines if seq not in known]
+        return lines
 
-    def _update(self, dialect: Dialect, objects: Sequence[tuple[int, bytes]]) -> set[int]:
-        files = self._scratch.put(b"".join(value + b"\n" for _, value in objects), "repaired")
-        statement = "CREATE OR REPLACE TEMP TABLE repaired AS SELECT * FROM "
-        self._read(statement, files, dialect)
-        ordinals = self._connection.execute("SELECT rowid FROM repaired WHERE kind IS NOT NULL").fetchall()
-        places = {int(ordinal): objects[int(ordinal)][0] for (ordinal,) in ordinals}
-        self._connection.execute("CREATE OR REPLACE TEMP TABLE places (ordinal BIGINT, seq BIGINT)")
-        for batch in _batches(list(places.items())):
-            values = ", ".join(f"({ordinal}, {seq})" for ordinal, seq in batch)
-            self._connection.execute(f"INSERT INTO places VALUES {values}")
-        assignments = ", ".join(f'"{name}" = r."{name}"' for name in CANONICAL_COLUMNS)
-        self._connection.execute(
-            f"UPDATE lines SET {assignments} "
-            "FROM repaired r JOIN places p ON p.ordinal = r.rowid WHERE lines.rowid = p.seq"
-        )
-        return set(places.values())
+    def _update(self, dialect: Dialect, lines: Sequence[tuple[int, bytes]]) -> set[int]:
+        """Make events of those lines that the dialect understands. Returns them."""
+        files = self._scratch.put(b"".join(line + b"\n" for _, line in lines), "offered")
+        self._read("CREATE OR REPLACE TEMP TABLE offered AS SELECT * FROM ", files, dialect)
+        rows = self._connection.execute(
+            "SELECT rowid FROM offered WHERE kind IS NOT NULL ORDER BY rowid"
+        ).fetchall()
+        ordinals = [int(ordinal) for (ordinal,) in rows]
+        places = [lines[ordinal][0] for ordinal in ordinals]
+        if places:
+            assignments = ", ".join(f'"{name}" = o."{name}"' for name in CANONICAL_COLUMNS)
+            self._connection.execute(
+                f"UPDATE lines SET {assignments} FROM offered o "
+                "JOIN (SELECT unnest(?::BIGINT[]) AS ordinal, unnest(?::BIGINT[]) AS seq) p ON p.ordinal = o.rowid "
+                "WHERE lines.rowid = p.seq",
+                [ordinals, places],
+            )
+        self._connection.execute("DROP TABLE offered")
+        return set(places)
 
     def _reject(self, reason: str, lines: Iterable[tuple[int, bytes]]) -> None:
         for batch in _batches(list(lines)):
@@ -210,6 +236,16 @@ class Ingest:
 
 def _insert(place: Place) -> str:
     return f"INSERT INTO lines SELECT {place.slice_id}, {place.stream_id}, * FROM "
+
+
+def _likely(head: bytes) -> Dialect:
+    """The dialect that the most lines at the beginning of a log seem to be of; the others may have all it leaves."""
+    return max(DIALECTS, key=lambda dialect: head.count(dialect.sign))
+
+
+def _head(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(_HEAD_BYTES)
 
 
 def _lines_of_file(path: str, wanted: set[int]) -> dict[int, bytes]:

@@ -47,7 +47,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "line": "its number in the source, from 1",
         "stream": "who wrote it: a file with its rotations is one",
         "dialect": "its format",
-        "kind": "start, model, usage, error, end, process, security, info",
+        "kind": "start, end, call, error and others (docs/filters.md)",
         "level": "INFO, WARNING, ERROR, …",
         "message": "the statement's text",
         "request_id": "the id of the request it is about",

@@ -32,7 +32,7 @@ class Action:
     in_palette: bool = True
     priority: bool = False
     """Comes before whatever has the focus."""
-    panes: tuple[str, ...] = ("users", "models", "events", "sources", "search", "query")
+    panes: tuple[str, ...] = ("users", "models", "events", "sources", "search", "query", "audit")
     """Where it does something; the footer has it only there."""
 
     @property
@@ -66,6 +66,7 @@ ACTIONS = (
     Action("pane-sources", "4", "pane('sources')", "Show the sources", MOVE, "monitor"),
     Action("pane-search", "5", "pane('search')", "Show the search", MOVE, "monitor", in_palette=False),
     Action("pane-query", "6", "pane('query')", "Show the query", MOVE, "monitor", in_palette=False),
+    Action("pane-audit", "7", "pane('audit')", "Show the audit logs", MOVE, "monitor", in_palette=False),
     Action("next-pane", "tab", "step_pane(1)", "To the next pane", MOVE, "monitor", in_palette=False),
     Action(
         "previous-pane", "shift+tab", "step_pane(-1)", "To the pane before", MOVE, "monitor", in_palette=False
@@ -123,7 +124,7 @@ ACTIONS = (
         LOOK,
         "table",
         "open",
-        panes=(*_TABLES, *_HITS),
+        panes=(*_TABLES, *_HITS, "audit"),
         in_palette=False,
     ),
     Action(
@@ -239,6 +240,16 @@ ACTIONS = (
         LOOK,
         "monitor",
         "sources",
+    ),
+    Action(
+        "audit",
+        "a",
+        "audit",
+        "Open or close the audit logs: whether their chains hold, and what nobody vouches for",
+        LOOK,
+        "monitor",
+        "audit",
+        panes=("sources", "audit"),
     ),
     Action("zoom", "z", "zoom", "Give one pane the whole screen, or share it again", LOOK, "monitor", "zoom"),
     Action("copy", "y", "copy", "Copy the row's name to the clipboard", LOOK, "monitor", "copy"),

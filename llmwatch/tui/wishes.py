@@ -41,6 +41,13 @@ class Narrowed(Message):
     negated: bool = False
 
 
+@dataclass
+class Located(Message):
+    """A line is to be shown among the events."""
+
+    seq: int
+
+
 def drilled(row: object, dimension: DetailKind) -> Drilled | None:
     """The wish to open a row of events, of hits, or of a table of users or models."""
     if isinstance(row, EventRow | EventHit | CallHit):

@@ -1,5 +1,7 @@
 """Lines to calls, one line after the other: the router's rules read so plainly that the eye can check them.
 
+An entry of the audit log is a call by itself, once for all streams, however often it comes.
+
 Calls of different request ids, or of different processes, never touch each other. So the lines of a stream
 are cut where a process starts, then dealt out by request id, and each pile is walked once, in file order.
 """
@@ -9,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tests.oracle.call import Call, Outcome
+from tests.oracle.entries import Entry, entry_in
 from tests.oracle.lines import Line, Unread, read
 from tests.oracle.table import Price, Row, group
 from tests.oracle.tokens import Tokens
@@ -44,25 +47,33 @@ class Folded:
 def fold(lines_by_stream: Mapping[str, Sequence[bytes]], now: datetime) -> Folded:
     """Every request of these streams, each stream's lines in the order they were written."""
     folded = Folded()
+    entries: dict[Entry, str] = {}
     for stream, raws in lines_by_stream.items():
-        statements = list(keep_statements(raws, folded))
+        read_lines = list(keep_lines(raws, folded))
+        for entry in read_lines:
+            if isinstance(entry, Entry) and entry.request_id is not None:
+                entries.setdefault(entry, stream)
+        statements = [line for line in read_lines if isinstance(line, Line)]
         processes = cut_at_starts(statements)
         for number, process in enumerate(processes, 1):
             for pile in by_request(process):
                 calls, unowned = walk(pile)
                 folded.unowned += unowned
                 folded.calls += [call.finish(stream, number < len(processes), now) for call in calls]
+    folded.calls += [entry.call(stream) for entry, stream in entries.items()]
     return folded
 
 
-def keep_statements(raws: Sequence[bytes], folded: Folded) -> Iterable[Line]:
-    """The router's statements; everything is counted."""
+def keep_lines(raws: Sequence[bytes], folded: Folded) -> Iterable[Line | Entry]:
+    """The router's statements and the entries; everything is counted."""
     for raw in raws:
-        line = read(raw)
+        line: Line | Entry | Unread = read(raw)
+        if line is Unread.UNRECOGNISED:
+            line = entry_in(raw) or line
         folded.lines += line is not Unread.BLANK
         folded.malformed += line is Unread.MALFORMED
         folded.unrecognised += line is Unread.UNRECOGNISED
-        if isinstance(line, Line):
+        if not isinstance(line, Unread):
             folded.events += 1
             yield line
 

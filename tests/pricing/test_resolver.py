@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
@@ -148,6 +149,52 @@ def test_an_anthropic_model_without_a_cache_price_does_not_guess_one() -> None:
 def test_free_is_a_price_only_where_the_name_says_so() -> None:
     assert per_million(resolve("openai/gpt-oss-20b:free", "openrouter")) == (0, 0, 0, 0)
     assert resolve("stealth/crouton-alpha", "openrouter") is None
+
+
+@pytest.mark.parametrize(
+    ("model", "expected", "at"),
+    [
+        ("anthropic/claude-3.5-sonnet", (3, 15), ""),
+        ("anthropic/claude-sonnet-4.6-20260217", (3, 15), ""),
+        ("anthropic/claude-opus-4.6-fast", (30, 150), ""),
+        ("anthropic/claude-opus-4.6:batch", (2.5, 12.5), ""),
+        ("anthropic/claude-opus-4.6:thinking", (5, 25), ""),
+        ("openai/gpt-4o-mini:online", (0.15, 0.6), ""),
+        ("~openai/gpt-mini-latest", (0.75, 4.5), ""),
+        ("openrouter/openai/gpt-4o-mini", (0.15, 0.6), ""),
+        ("x-ai/grok-3", (3, 15), " (x-ai)"),
+        ("anthropic/claude-3-5-sonnet", (3, 15), " (anthropic)"),
+        ("openai/text-embedding-3-small", (0.02, None), " (openai)"),
+        ("google/gemini-1.5-pro", (1.25, 5), " (google)"),
+    ],
+)
+def test_an_id_of_openrouter_has_its_price_there_or_else_that_of_its_vendor(
+    model: str, expected: tuple[float | None, ...], at: str
+) -> None:
+    price = resolve(model, "openrouter")
+    assert price is not None
+    rates = per_million(price)
+    assert (rates[0], rates[3]) == expected
+    assert re.fullmatch(r"genai-prices [0-9.]+" + re.escape(at), price.source)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "openrouter/auto",
+        "anthropic/claude-opus-99-fast",
+        "anthropic/claude-opus-4.6-faster",
+        "anthropic/claude-sonnet-4.6:free",
+        "anthropic/claude-sonnet-4.6:nitro",
+        "x-ai/grok-3:floor",
+        "deepseek/deepseek-reasoner",
+        "openai/gpt-oss-7b",
+        "google/gemma-99",
+        "nobody/knows-1",
+    ],
+)
+def test_an_id_of_openrouter_that_may_be_another_model_is_unpriced(model: str) -> None:
+    assert resolve(model, "openrouter") is None
 
 
 KIMI = resolve("moonshotai.kimi-k2.5")

@@ -16,6 +16,7 @@ from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import ModelPrice, TieredPrices
 
 import llmwatch.pricing
+from llmwatch.pricing import genai
 from llmwatch.pricing.names import PROVIDERS
 from llmwatch.pricing.price import Price, PriceKey, price_per_million
 from llmwatch.pricing.resolver import PriceResolver, table_info
@@ -187,3 +188,14 @@ def test_our_arithmetic_agrees_with_that_of_genai_prices(
         assert abs(ours - theirs) <= theirs / 10**9, model.id
         compared += 1
     assert compared >= 5
+
+
+def test_the_vendors_that_prices_of_openrouter_are_taken_from_ask_what_it_asks() -> None:
+    noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    same: list[bool] = []
+    for model in next(p for p in get_snapshot().providers if p.id == "openrouter").models:
+        there, theirs = genai._price(model, noon), genai._of_vendor(model.id, noon)
+        if there and theirs:
+            same.append((there.input, there.output) == (theirs.input, theirs.output))
+    assert len(same) > 100
+    assert sum(same) / len(same) > 0.97

@@ -75,6 +75,7 @@ WRAPS: Mapping[str, Wrap] = {
     "recording": recorded,
     "event": lambda text: compact({"logStreamName": "task/3", "timestamp": 1, "message": text, "eventId": "1"}),
     "insights": lambda text: compact({"@timestamp": "2026", "@message": text, "@logStream": "t", "@log": "1:g"}),
+    "google": lambda text: compact({"logName": "projects/p/logs/l", "jsonPayload": json.loads(text)}),
     "docker": lambda text: compact({"log": text + "\n", "stream": "stdout", "time": "2026"}),
     "firelens": firelens,
     "task": lambda text: compact({"log": text, "ecs_task_arn": "arn:aws:ecs:task/7"}),

@@ -25,7 +25,7 @@ from llmwatch.tui.panes.query import QueryPane
 from llmwatch.tui.screens.prompt import Sentence
 from llmwatch.tui.screens.queries import Known, Library
 from llmwatch.tui.theme import LLMWATCH
-from tests.tui.conftest import WIDE
+from tests.tui.conftest import WIDE, rest, settle
 from tests.tui.test_hostile import forbidden
 
 START = datetime(2026, 2, 27, 16, 0, tzinfo=UTC)
@@ -142,14 +142,15 @@ class Stage:
         return self.app.pane
 
     async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-        await self.settle()
+        for key in keys:
+            await self.pilot.press(key)
+            await self.settle()
 
     async def settle(self) -> None:
         if self.asked.hold is None or self.asked.hold.is_set():
-            await self.app.workers.wait_for_complete()
-        await self.pilot.pause()
-        await self.pilot.pause()
+            await settle(self.app)
+        else:
+            await rest()
 
     async def ask(self, text: str = QUERY, answer: Answer | Exception | None = None) -> None:
         self.asked.answer = answer or self.asked.answer

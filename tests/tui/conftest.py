@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 from rich.cells import cell_len
+from textual._context import active_app
+from textual.app import App
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Input
@@ -19,6 +22,44 @@ from llmwatch.tui.looking import PAUSE_SECONDS
 from tests.tui.feed import FakeFeed, FakeFilters
 
 WIDE, SMALL, LARGE = (140, 40), (80, 24), (200, 60)
+_MOST_FRAMES = 50
+
+
+async def rest(*_seconds: float) -> None:
+    """Until nothing is left to do but wait for time, threads or keys, and all is drawn.
+
+    Takes the place of Textual's own wait, which sleeps 20 ms at a time until the process uses little of the
+    processor: that costs time, and on a busy machine it is not known what has happened when it is over.
+    """
+    app = active_app.get()
+    ready = vars(asyncio.get_running_loop())["_ready"]
+    for _ in range(_MOST_FRAMES):
+        await asyncio.sleep(0)
+        while ready:
+            await asyncio.sleep(0)
+        due = [screen._on_timer_update for screen in app._screen_stack if screen._update_timer._active.is_set()]
+        if app._resize_timer is not None:
+            due.append(app._check_resize)
+        if not due:
+            return
+        for act in due:
+            act()
+    raise AssertionError("the screen is drawn again and again")
+
+
+async def settle(app: App[None]) -> None:
+    """Let messages and workers come to rest."""
+    await rest()
+    while any(worker.is_running for worker in app.workers):
+        await app.workers.wait_for_complete()
+        await rest()
+
+
+@pytest.fixture(autouse=True)
+def _rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("textual.pilot.wait_for_idle", rest)
+    monkeypatch.setattr("textual.app.wait_for_idle", rest)
+    monkeypatch.setattr("textual.screen.UPDATE_PERIOD", 0.5)
 
 
 @dataclass
@@ -31,9 +72,10 @@ class Stage:
     pilot: Pilot[None]
 
     async def press(self, *keys: str) -> None:
-        """Press keys, and let everything they cause happen."""
-        await self.pilot.press(*keys)
-        await self.settle()
+        """Press keys, and let everything each of them causes happen."""
+        for key in keys:
+            await self.pilot.press(key)
+            await self.settle()
 
     async def write(self, text: str) -> None:
         """Type into what has the focus, faster than anybody can, and wait for what comes of it."""
@@ -57,9 +99,7 @@ class Stage:
 
     async def settle(self) -> None:
         """Let messages and workers come to rest."""
-        await self.app.workers.wait_for_complete()
-        await self.pilot.pause()
-        await self.pilot.pause()
+        await settle(self.app)
 
     def lines(self) -> list[str]:
         """The text on screen, as a terminal gets it."""

@@ -112,6 +112,8 @@ class Opening:
             return False
         for row in rows:
             message = record[row.message]
+            if row.is_object and type(message) is dict:
+                message = json.dumps(message)
             if type(message) is str:
                 lines = line_of(message)
                 if not row.only_objects or _are_objects(lines):

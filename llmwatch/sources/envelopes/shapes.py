@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-OWN_KEYS = frozenset(("logger", "level", "request_id"))
+OWN_KEYS = frozenset(("logger", "level", "request_id", "event_type"))
 """An object with any of these at its top is a line of a log itself, and never an envelope: what it holds was chosen by
-users."""
+users. No dialect knows a line without any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,13 +16,14 @@ class Envelope:
 
     title: str
     message: str
-    """The key of the message, a string."""
+    """The key of the message, a string or, where `is_object`, an object."""
     needs: Sequence[str] = ()
     """Keys that must be there too, whatever their values."""
     identity: Sequence[str] = ()
     """Keys whose values together name the stream the message comes from."""
     only_objects: bool = False
     """Whether a message that is no JSON object is left as it is: too little tells that this is an envelope."""
+    is_object: bool = False
 
 
 ENVELOPES: Sequence[Envelope] = (
@@ -40,6 +41,7 @@ ENVELOPES: Sequence[Envelope] = (
         ("kubernetes.namespace_name", "kubernetes.pod_name", "kubernetes.container_name"),
     ),
     Envelope("Docker json-file", "log", ("stream", "time")),  # `stream` is stdout or stderr
+    Envelope("Google Cloud", "jsonPayload", ("logName",), ("logName",), is_object=True),
     Envelope("bare", "message", only_objects=True),
     Envelope("bare", "log", only_objects=True),
 )

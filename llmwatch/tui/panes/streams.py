@@ -46,8 +46,12 @@ class Streams(Container):
         """Into the context of the hit that is selected."""
         hit = self.search.selected
         if hit is not None:
-            self._entering = True
-            self._surroundings.want(hit.seq)
+            self.look_at(hit.seq)
+
+    def look_at(self, seq: int) -> None:
+        """Into the context of a line."""
+        self._entering = True
+        self._surroundings.want(seq)
 
     def leave(self) -> bool:
         """Back to the newest events; whether they showed a context."""

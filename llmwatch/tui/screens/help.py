@@ -38,10 +38,13 @@ def help_lines() -> tuple[HelpLine, ...]:
             HelpLine(action.label, action.description) for action in EVERY_ACTION if action.group == group
         ]
         lines.append(HelpLine(""))
+    from llmwatch.tui.panes.audit import FILE_COLUMNS
+
     sections = (
         ("Figures at the top", [(kpi.label, kpi.doc) for kpi in KPIS]),
         ("Columns of users and models", [(column.title, column.doc) for column in usage_columns("user")[1:]]),
         ("Columns of sources", [(column.title, column.doc) for column in FEED_COLUMNS]),
+        ("Columns of audit logs", [(column.title, column.doc) for column in FILE_COLUMNS]),
         ("Columns of events", [(column.title, column.doc) for column in EVENT_COLUMNS]),
     )
     for title, entries in sections:

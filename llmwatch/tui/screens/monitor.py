@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from textual import on
 from textual.app import ComposeResult
@@ -31,22 +31,25 @@ from llmwatch.tui.widgets.header import Header
 from llmwatch.tui.widgets.kpi import KpiStrip
 from llmwatch.tui.widgets.line_table import LineTable
 from llmwatch.tui.widgets.notice import Notice
-from llmwatch.tui.wishes import Narrowed, Wanted, drilled, narrowed
+from llmwatch.tui.wishes import Located, Narrowed, Wanted, drilled, narrowed
+
+if TYPE_CHECKING:
+    from llmwatch.tui.panes.audit import AuditPane
 
 PANES = ("users", "models", "events")
 """Those that are always there, and that snapshots have parts for."""
 STREAMS = ("events", "search", "query")
 """Those below; a query, whose rows may be wide, is there alone."""
-NUMBERS = {"users": 1, "models": 2, "events": 3, "sources": 4, "search": 5, "query": 6}
+NUMBERS = {"users": 1, "models": 2, "events": 3, "sources": 4, "search": 5, "query": 6, "audit": 7}
 WIDE, HIGH, TALL = 120, 26, 36
 """Columns and lines from which panes stand side by side; lines from which the figures have room."""
 ROOMY = 44
-"""Lines from which the sources stand there too."""
+"""Lines from which the sources or audit logs stand there too."""
 
 REPEATED = 500
 """Known events in one snapshot from which the feed is told to send only newer ones."""
 
-Pane = UsagePane | EventPane | SourcePane | SearchPane | QueryPane
+Pane: TypeAlias = "UsagePane | EventPane | SourcePane | SearchPane | QueryPane | AuditPane"
 
 
 class MonitorScreen(Screen[None], inherit_bindings=False):
@@ -75,6 +78,8 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
             "search": self.search,
             "query": self.query_pane,
         }
+        self.audit: AuditPane | None = None
+        """Made when it is first wanted: few watch audit logs, and everybody waits for the first picture."""
         self.streams = Streams(self.events, search, query, read)
         self.snapshot: Snapshot | None = None
         self._paused_at: int | None = None
@@ -84,6 +89,8 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         self._finding: tuple[Sought, int] | None = None
         """A search that waits for the events of a pane that was hidden."""
         self._active, self._stream = "users", "events"
+        self._located = False
+        """The events show a line that the audit pane led to."""
         self._opened: dict[str, str] = {}
         """The panes that were opened, and which had the focus then."""
         self._after_seq = -1
@@ -109,7 +116,7 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
     @property
     def single(self) -> bool:
         """Whether one pane has the screen to itself."""
-        needed = ROOMY if "sources" in self._opened else HIGH
+        needed = ROOMY if {"sources", "audit"} & self._opened.keys() else HIGH
         return self._zoomed or self.size.width < WIDE or self.size.height < needed
 
     @property
@@ -146,7 +153,7 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         self._ask()
 
     def _ask(self) -> None:
-        shown = {name for name in PANES if self.panes[name].display}
+        shown = {name for name in (*PANES, "audit") if name in self.panes and self.panes[name].display}
         users, models = self.users.sort or ("cost_usd", True), self.models.sort or ("cost_usd", True)
         request = SnapshotRequest(
             panes=frozenset({*shown, *(["kpis"] if self.kpis.display else [])}),  # type: ignore[arg-type]
@@ -197,6 +204,8 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
             self.events.show(snapshot.events_total, snapshot.now)
         if self.sources.display:
             self.sources.show(snapshot.sources, snapshot.now)
+        if self.audit is not None and self.audit.display:
+            self.audit.show(snapshot.audit, snapshot.now)
         self._draw_tabs()
 
     def _draw_tabs(self) -> None:
@@ -217,6 +226,8 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         """To a pane by name."""
         if name not in self.names:
             self._opened[name] = self._active
+            if name == "audit" and self.audit is None:
+                self._make_audit()
             if self.snapshot is not None and name == "sources":
                 self.sources.show(self.snapshot.sources, self.snapshot.now)
         self._active = name
@@ -230,6 +241,19 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
             self._close("sources")
         else:
             self.action_pane("sources")
+
+    def action_audit(self) -> None:
+        """Open the audit logs, or close them and go back to where that was."""
+        if self.audit is not None and self.audit.display:
+            self._close("audit")
+        else:
+            self.action_pane("audit")
+
+    def _make_audit(self) -> None:
+        from llmwatch.tui.panes.audit import AuditPane
+
+        self.audit = self.panes["audit"] = AuditPane(NUMBERS["audit"])
+        self.query_one("#panes").mount(self.audit, before=self.streams)
 
     def _close(self, name: str) -> None:
         """Away with a pane, and to where it was opened from."""
@@ -297,8 +321,11 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         if searching and self.search.cancel():
             return
         looked = self.streams.leave()
-        if self._active in {"search", "query"}:
+        located, self._located = self._located and "audit" in self._opened, False
+        if self._active in {"search", "query", "audit"}:
             self._close(self._active)
+        elif looked and self.single and located:
+            self.action_pane("audit")
         elif looked and self.single and searching:
             self.action_pane("search")
         self._draw_tabs()
@@ -350,8 +377,11 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         """The selected row's name, cleaned: a clipboard is pasted into shells."""
         if isinstance(self.pane, QueryPane):
             self.pane.action_copy()
-        elif self.pane.selected is not None:
-            name = row_name(self.pane.selected)
+            return
+        name = None if self.pane.selected is None else row_name(self.pane.selected)
+        if self.pane is self.audit:
+            name = self.audit.copied
+        if name is not None:
             self.app.copy_to_clipboard(name.text)
             self.notify(join([literal("Copied "), name]).text, markup=False)
 
@@ -382,6 +412,11 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
             self.action_pane("search")
         else:
             self._drill(message.row)
+
+    @on(Located)
+    def _locate(self, message: Located) -> None:
+        self._located = True
+        self.streams.look_at(message.seq)
 
     def _drill(self, row: object) -> None:
         if wish := drilled(row, self._dimension):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from posixpath import basename
+from typing import TYPE_CHECKING
 
 from textual.content import Content
 
@@ -24,6 +26,9 @@ from llmwatch.tui.health import (
 from llmwatch.tui.widgets.line import Line
 from llmwatch.tui.widgets.text import Piece, Pieces, cut_start, spread, width
 
+if TYPE_CHECKING:
+    from llmwatch.audit.findings import Finding
+
 STALE_SECONDS = 15.0
 """A feed that is well sends something every few seconds; after this long the header says it does not."""
 
@@ -36,6 +41,8 @@ _STYLES: dict[SourceStatus, str] = {
 }
 _QUIET, _WARNING, _ERROR = "$foreground 55%", "$text-warning", "$text-error"
 _APART = "   "
+_BROKEN_PLACE = 32
+"""Cells for the place of a break: a day's file, and its line."""
 
 _DEGREES = ((80, 0, 3), (32, 0, 3), (20, 1, 3), (12, 1, 2), (8, 1, 2))
 """Ever less room: cells of the title, which form of the figures, blanks between them."""
@@ -130,9 +137,20 @@ class Header(Line):
             return [*pieces, (literal(f"▲ NO NEWS FOR {units.age(silent)}"), "bold $text-error")]
         if self._snapshot is None:
             return [*pieces, (literal("◐ STARTING"), "bold $text-warning")]
+        if self._snapshot.audit is not None and self._snapshot.audit.broken is not None:
+            pieces += [
+                (_broken(self._snapshot.audit.broken), "bold $background on $error"),
+                (literal(" "), ""),
+            ]
         sources = self._snapshot.sources
         feeds = together(sources)
         return [*pieces, *(_badge(sources) if feeds is None else _feed_badge(feeds, overall(sources)))]
+
+
+def _broken(finding: Finding) -> Clean:
+    """Where a chain is broken: what an audit log says is not what was written."""
+    place = basename(finding.file) + ("" if finding.line is None else f":{finding.line}")
+    return literal(f" CHAIN BROKEN {cut_start(clean(place, 256), _BROKEN_PLACE)} ")
 
 
 def _width(pieces: Pieces) -> int:
@@ -244,4 +262,11 @@ def _totals(snapshot: Snapshot) -> list[Figure]:
     return [
         _figure(f"{units.tokens(counters.lines)} lines"),
         _figure(f"{units.tokens(counters.calls)} calls"),
+        *([_figure("chain ok")] if _holds(snapshot) else []),
     ]
+
+
+def _holds(snapshot: Snapshot) -> bool:
+    """Whether there are audit logs, and every chain holds under a key that was given."""
+    audited = snapshot.audit
+    return audited is not None and {file.state for file in audited.files} == {"ok"}

@@ -50,6 +50,7 @@ KINDS = (
     "usage",
     "error",
     "end",
+    "call",
     "process",
     "security",
     "info",

@@ -119,7 +119,10 @@ def world(seed: int, requests: int, hostility: float) -> Iterator[World]:
 
 @contextmanager
 def crowd(seed: int) -> Iterator[World]:
-    """Few people who use few ids, all at once, and manage keys with them; some of their calls name nobody."""
+    """Few people who use few ids, all at once, and manage keys with them; some of their calls name nobody.
+
+    In another log are entries of whole calls.
+    """
     random = Random(seed)
     times = sorted(START + timedelta(seconds=random.randrange(60)) for _ in range(60))
     lines: dict[str, list[bytes]] = {"one": [], "two": []}
@@ -137,8 +140,27 @@ def crowd(seed: int) -> Iterator[World]:
             **fields,
         }
         lines[random.choice(("one", "one", "two"))].append(json.dumps(line).encode())
+    lines["audit"] = [_entry(random, place, time) for place, time in enumerate(times[::4])]
     with of_lines(lines, times[-1]) as made:
         yield made
+
+
+def _entry(random: Random, place: int, time: datetime) -> bytes:
+    failed = random.random() < 0.3
+    entry = {
+        "id": f"entry {place}",
+        "timestamp": time.replace(tzinfo=None).isoformat() + "Z",
+        "event_type": random.choice(("chat_completion", "chat_completion", "audit.alarm")),
+        "user_id": random.choice(("alice", "dora")),
+        "model": random.choice(("openai/gpt-4o", "nobody/knows-1")),
+        "prompt_hash": "",
+        "prompt_tokens": 0 if failed else random.randrange(9),
+        "completion_tokens": 0 if failed else 7,
+        "latency_ms": 5.25,
+        "status": "error" if failed else "success",
+        "error_type": "timeout" if failed else None,
+    }
+    return json.dumps(entry).encode()
 
 
 @contextmanager

@@ -1,0 +1,67 @@
+"""Findings in words: where, what, and how a file fares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from llmwatch import units
+from llmwatch.audit.findings import FileCoverage, Finding
+
+PHRASES: Mapping[str, str] = {
+    "edited": "was edited",
+    "bad_signature": "has a signature that no key made",
+    "inserted": "was inserted",
+    "duplicate": "is there twice",
+    "reordered": "was moved",
+    "malformed": "is no entry",
+    "reencoded": "is spelled otherwise than it was written",
+    "duplicate_keys": "says a thing twice",
+    "downgraded": "is of the weaker kind that the log had given up",
+    "wrong_key": "was signed with a key that was not given",
+    "torn_fragment": "is half an entry",
+    "torn_tail": "ends in half an entry",
+    "missing_newline": "ends without a newline",
+    "alt_canonical": "has its keys in another order",
+    "deleted": "follows lines that were deleted",
+    "head_unlinked": "does not link to what was before it",
+    "tail_missing": "has lost its end",
+    "restart": "begins a new chain",
+    "interleaved_writers": "has two writers",
+    "empty": "is empty",
+    "file_missing": "is missing",
+    "file_expired": "was deleted by policy",
+    "file_renamed": "has another name than it was sealed under",
+    "file_twice_differs": "is there twice, and the two differ",
+    "appended_after_seal": "was appended to after it was sealed",
+    "digest_mismatch": "is not as its digest says",
+    "digest_missing": "has no digest",
+    "digest_bad_signature": "has a digest that the key did not sign",
+    "archive_truncated": "is an archive that was cut off",
+    "archive_trailing_data": "is an archive with something after its end",
+    "checkpoint_bad_signature": "has a checkpoint that the key did not sign",
+    "checkpoint_torn": "has half a checkpoint",
+    "checkpoint_not_monotonic": "has checkpoints that go back",
+    "checkpoint_missing": "has no checkpoint",
+    "checkpoint_root_mismatch": "is not what a checkpoint signed",
+    "rollback": "is older than what was seen before",
+    "fork": "is another history than what was seen before",
+}
+"""Class → what is so of a line or file, to stand after its place."""
+
+
+def place(finding: Finding) -> str:
+    """Where it is, in words."""
+    if finding.line is None:
+        return finding.file
+    if finding.line_to in (None, finding.line):
+        return f"{finding.file} line {finding.line}"
+    return f"{finding.file} lines {finding.line} to {finding.line_to}"
+
+
+def state(file: FileCoverage) -> str:
+    """How a file fares, in a few words."""
+    if file.first_bad is not None:
+        return f"broken at {units.count(file.first_bad)}"
+    if file.sealed:
+        return "sealed, ok"
+    return "ok" if file.hmac_ok or file.attested else "not vouched for"
