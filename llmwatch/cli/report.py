@@ -13,14 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmwatch.cli.arguments import Loaded, add_source_arguments, add_store_arguments, load_all
+from llmwatch.cli.arguments import add_source_arguments, add_store_arguments, load_all
 from llmwatch.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llmwatch.audit.findings import Verification
-    from llmwatch.sources.source import SourceState
 
 NAME = "report"
 HELP = "the report of a period, as text, JSON, Markdown or HTML"
@@ -81,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
             loaded.scope,
             now=datetime.now(UTC),
             chain=chain,
-            sources=_states(arguments, loaded),
+            sources=loaded.states,
         )
         _write(write_report(report, form), arguments.output)
         tampered = chain is not None and chain.verdict == "tampered"
@@ -127,15 +126,6 @@ def _is_audit_log(path: Path) -> bool:
     if path.is_dir():
         return any(_is_audit_log(file) for part in (path, path / ARCHIVE) for file in part.glob("audit_*.*"))
     return path.is_file() and path.name.startswith("audit_") and path.name.endswith((".jsonl", ".jsonl.gz"))
-
-
-def _states(arguments: argparse.Namespace, loaded: Loaded) -> tuple[SourceState, ...] | None:
-    from llmwatch.sources.source import SourceState
-
-    if loaded.failed:
-        lacks = "a part of what was named could not be read, and the figures lack it"
-        return (SourceState("the sources", "error", lacks),)
-    return None if arguments.group else ()
 
 
 def _form(arguments: argparse.Namespace) -> str:

@@ -6,7 +6,10 @@ import glob
 import os
 import re
 import stat
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
+
+from llmwatch.audit.folder import ARCHIVE, day_of
 
 LOG_ENDINGS = (".jsonl", ".json", ".log")
 """What a folder's files end in to be taken for logs, rotation suffixes aside."""
@@ -110,7 +113,10 @@ def files_in(folder: str) -> list[Found]:
 
 
 def logs_in(folder: str) -> list[Found]:
-    """The logs directly in a folder with their rotations, oldest first. Raises OSError."""
+    """The logs directly in a folder with their rotations, oldest first. Raises OSError.
+
+    Days of an audit log that were put into its archive are its logs too, unless they lie in the folder as well.
+    """
     found = []
     with os.scandir(folder or ".") as entries:
         for entry in entries:
@@ -118,7 +124,21 @@ def logs_in(folder: str) -> list[Found]:
                 one = _find(os.path.join(folder, entry.name))
                 if one is not None:
                     found.append(one)
+    found += _archived(os.path.join(folder, ARCHIVE), {os.path.basename(one.path) for one in found})
     return sorted(found, key=lambda one: one.order)
+
+
+def _archived(archive: str, present: Container[str]) -> Iterator[Found]:
+    try:
+        names = os.listdir(archive)
+    except OSError:
+        return
+    for name in names:
+        plain = name.removesuffix(".gz")
+        if day_of(name) and plain not in present and name not in present:
+            one = _find(os.path.join(archive, name))
+            if one is not None:
+                yield one
 
 
 def rotations_of(path: str) -> list[Found]:

@@ -9,17 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from llmwatch.cli import main, report
+from llmwatch.cli import report
 from llmwatch.errors import SourceError
 from tests.audit import recipe
 from tests.cli.running import SAMPLE, Ran, assert_refused, here
 from tests.cli.traffic import call
 from tests.evidence.reports import entry, verification
-
-
-@pytest.fixture(autouse=True)
-def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(main, "_COMMANDS", tuple(dict.fromkeys((*main._COMMANDS, report))))
 
 
 def run(*words: object) -> Ran:

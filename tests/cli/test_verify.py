@@ -13,14 +13,13 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from unittest.mock import patch
 
 import pytest
 
 from llmwatch.audit.findings import Coverage, FileCoverage, Finding, Verification
 from llmwatch.audit.notes import verifier_key
-from llmwatch.cli import main, verify
+from llmwatch.cli import verify
 from llmwatch.cli.verify_output import document, print_text
 from llmwatch.sources.source import SourceState, SourceStatus
 from llmwatch.store.slice import Slice
@@ -30,13 +29,6 @@ from tests.cli.running import assert_refused, environment, here
 
 DAY = "audit_2026-02-27.jsonl"
 BEFORE = "audit_2026-02-26.jsonl"
-
-
-@pytest.fixture(autouse=True)
-def _registered() -> Iterator[None]:
-    commands = main._COMMANDS if verify in main._COMMANDS else (*main._COMMANDS, verify)
-    with patch.object(main, "_COMMANDS", commands):
-        yield
 
 
 @pytest.fixture
@@ -247,22 +239,12 @@ def test_logs_of_two_folders_are_told_apart(log: Path, tmp_path: Path, key: Path
     assert report["first_bad"]["file"] == str(second / DAY)
 
 
-def test_an_evidence_package_is_checked_as_one(tmp_path: Path, public: Path) -> None:
+def test_a_folder_with_a_manifest_is_checked_as_a_package(tmp_path: Path, public: Path) -> None:
     (tmp_path / "pack").mkdir()
     (tmp_path / "pack" / verify.MANIFEST).write_text("{}")
-    checker = ModuleType("llmwatch.evidence.check")
-    asked: list[object] = []
-
-    def check_package(path: Path, key: object) -> Verification:
-        asked.append((path, key))
-        return Verification("ok", Coverage(sentences=("the package is whole",)))
-
-    checker.check_package = check_package  # type: ignore[attr-defined]
-    with patch.dict(sys.modules, {"llmwatch.evidence.check": checker}):
-        ran = here("verify", tmp_path / "pack", "--public-key", public)
-        assert_refused(here("verify", tmp_path / "pack", tmp_path), 2, "alone")
-    assert (ran.code, len(asked)) == (0, 1)
-    assert "the package is whole" in ran.text
+    ran = here("verify", tmp_path / "pack", "--public-key", public)
+    assert (ran.code, "SHA256SUMS" in ran.text) == (1, True)
+    assert_refused(here("verify", tmp_path / "pack", tmp_path), 2, "alone")
 
 
 # What is refused

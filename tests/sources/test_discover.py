@@ -104,3 +104,20 @@ def test_names_that_are_not_utf8_become_text(tmp_path: Path) -> None:
     assert piece.source == f"{tmp_path}/bad\\xff.jsonl"
     piece.source.encode("utf-8")
     assert text_of("plain") == "plain"
+
+
+def test_archived_days_of_an_audit_log_are_read_with_it_once(tmp_path: Path) -> None:
+    (tmp_path / "archive").mkdir()
+    for name in (
+        "audit_2026-02-28.jsonl",
+        "audit_2026-03-01.jsonl",
+        "archive/audit_2026-02-27.jsonl.gz",
+        "archive/audit_2026-02-28.jsonl.gz",
+        "archive/other.jsonl",
+    ):
+        (tmp_path / name).write_bytes(b"{}\n")
+    assert sorted(os.path.relpath(one.path, tmp_path) for one in logs_in(str(tmp_path))) == [
+        "archive/audit_2026-02-27.jsonl.gz",
+        "audit_2026-02-28.jsonl",
+        "audit_2026-03-01.jsonl",
+    ]
