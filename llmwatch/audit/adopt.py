@@ -38,7 +38,7 @@ class Adoption:
     def take(self, standing: Standing, line: bytes, found: Line) -> None:
         """Any line: as a leaf it is what it is. One without its newline is none."""
         if standing.whole:
-            standing.whole.add(line, found.chain or "", "")
+            standing.whole.add(line, found.chain or "", ())
         if not line.endswith(b"\n"):
             return
         standing.tree.append(leaf_hash(line[:-1]))

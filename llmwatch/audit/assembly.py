@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from llmwatch.audit.archive import Content
 from llmwatch.audit.ends import Budget, Ends
 from llmwatch.audit.entry import chain_hash
+from llmwatch.audit.line import Link
 from llmwatch.audit.neighbours import (
     Buffer,
     count_chains,
@@ -77,7 +78,7 @@ class Assembly:
         self._inside = len(self.damage)
         for piece in self._lost:
             if piece.raw and find_copy(data, piece.raw, None, True) is not None:
-                piece.apart = piece.flaw = DUPLICATE
+                piece.apart, piece.flaw = True, DUPLICATE
                 for one in piece.damage:
                     one.role = "end"
                 self._ends.discard(piece)
@@ -129,6 +130,14 @@ class Assembly:
             piece.stored, piece.expected = line.chain, chain_hash(odd.before, line.canonical)
         self._trusted(piece)
 
+    def bytes_of(self, odd: Odd) -> bytes:
+        """Without its newline; nothing of a line that is too long to be one."""
+        return (
+            self._data[odd.start : odd.end].removesuffix(b"\n")
+            if odd.end - odd.start <= _LONGEST_LINE
+            else b""
+        )
+
     def is_linked(self, odd: Odd) -> bool:
         """Whether the line follows what it may, or something else explains that it does not: it was moved or copied."""
         line = odd.line.recovered or odd.line
@@ -136,18 +145,29 @@ class Assembly:
             return False
         if odd.follows:
             return True
-        head = Head(line=line)
-        last = self._last
-        if line.link is not None and line.link.sequence != _after(last):
-            return True
+        head, last = Head(line=line), self._last
         if (line.link is None or line.link.begins_file) and line.follows(""):
             return True
         if (last and head.fits(last.chain)) or self._ends.find(head):
             return True
-        return line.link is None and self._is_explained(odd, head)
+        return self._is_explained(odd, head, line.link)
 
-    def _is_explained(self, odd: Odd, head: Head) -> bool:
-        if self._file not in self.origins and len(self.damage) == self._inside:
+    def _is_explained(self, odd: Odd, head: Head, link: Link | None) -> bool:
+        """By what is missing before it, by damage before it, or because it was copied or moved."""
+        last = self._last
+        if link is not None and (
+            last is None or last.last_sequence is None or link.sequence > last.last_sequence + 1
+        ):
+            return True
+        if len(self.damage) > self._inside:
+            before = self.damage[-1]
+            if (
+                before.chain is None
+                or head.fits(before.chain)
+                or (before.expected and head.fits(before.expected))
+            ):
+                return True
+        elif link is None and self._file not in self.origins:
             return True
         raw = self._data[odd.start : odd.end]
         if find_copy(self._data, raw, odd.start, False) is not None:
@@ -175,8 +195,8 @@ class Assembly:
         self._copying = None
         line = odd.line
         chain, records = line.chain, 1
-        if line.canonical is None and odd.end - odd.start <= _LONGEST_LINE:
-            raw = self._data[odd.start : odd.end]
+        if line.canonical is None:
+            raw = self.bytes_of(odd)
             chain, records = last_chain(raw), max(1, count_chains(raw))
         self.damage.append(
             Damage(
@@ -185,7 +205,7 @@ class Assembly:
                 1,
                 Head(line=line),
                 chain,
-                odd.follows and line.recovered is None,
+                (odd.follows or line.follows("")) and line.recovered is None,
                 records,
                 line.flaw,
                 line.link.sequence if line.link else None,
@@ -203,7 +223,7 @@ class Assembly:
                 return
             piece = rest
         if piece.sequence is None and self.numbered:
-            piece.apart = piece.flaw = DOWNGRADED
+            piece.apart, piece.flaw = True, DOWNGRADED
             self.pieces.append(piece)
             return
         if self._extended(piece):
@@ -287,7 +307,7 @@ class Assembly:
             return False
         copy = piece.rest(0, piece.start, "")
         copy.lines, copy.end, copy.chain = 0, piece.start, last_chain(line) or ""
-        copy.apart = copy.flaw = DUPLICATE
+        copy.apart, copy.flaw = True, DUPLICATE
         self.pieces.append(copy)
         self._copying = _Copying(copy, other, offset)
         self._trusted(piece)
@@ -337,8 +357,3 @@ class Assembly:
         newline = self._data.rfind(b"\n", piece.start, copy.end - 1)
         chain = last_chain(self._data[max(newline + 1, piece.start) : copy.end]) or ""
         return piece.rest(lines, copy.end, chain)
-
-
-def _after(piece: Piece | None) -> int | None:
-    """The number that comes after it."""
-    return None if piece is None or piece.last_sequence is None else piece.last_sequence + 1

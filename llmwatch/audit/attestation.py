@@ -25,6 +25,7 @@ from llmwatch.audit.walk import is_numbered
 _MOST_SIGNATURES = 20_000
 """Checked although a digest vouches for the lines: a second or two, while days are hashed."""
 _FEW = 3
+ASKS_FOR_KEY = "name the log's public key in --public-key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,5 +173,5 @@ def _unchecked(folder: Path) -> Iterator[str]:
     if checkpoints or digests:
         yield (
             f"{checkpoints:,} checkpoints and {digests:,} digests are there and were not checked: "
-            "name the log's public key in --public-key"
+            f"{ASKS_FOR_KEY}"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,44 +33,50 @@ class Batch:
 
     def __init__(self, before: Standing, file: str, boot: str | None) -> None:
         """`file`: the one to write; `boot`: a name for this process, if these are its first lines."""
-        self.standing = before.copy()
-        """Where the log stands once the lines are in it; `settle` makes it so."""
-
+        self.before, self.file = before, file
+        self.offset = before.offset if file == before.file else 0
         self.lines: list[bytes] = []
         self.receipts: list[Receipt] = []
-        self._extra: Fields = {}
-        if file != before.file:
-            self.standing.turn(file)
-        if self.standing.offset == 0:
-            last = {"file": before.file, "seq": before.tree.size - 1, "chain": before.chain}
-            self._extra["prev"] = last if before.tree.size else None
-        if boot:
-            self._extra["boot"] = boot
-        if before.adoption:
-            self._extra["adopt"] = before.adoption
-        self._link = self.standing.link
-        self._last = self.standing.chain
+        self.data = b""
+        """What is to be written, once all is added."""
+
+        self._last, self._kid = before.chain, before.kid
+        self._link = before.chain if self.offset else ""
         self._kids: list[str] = []
+        extra: Fields = {}
+        if self.offset == 0:
+            last = {"file": before.file, "seq": before.tree.size - 1, "chain": before.chain}
+            extra["prev"] = last if before.tree.size else None
+        if boot:
+            extra["boot"] = boot
+        if before.adoption:
+            extra["adopt"] = before.adoption
+        self._extra: Fields | None = extra or None
+        """What the link of the next line says beside its number and its key."""
 
     def add(self, entries: Sequence[Prepared], secret: Secret) -> None:
-        """Prepared entries. Raises EntryError."""
-        number, link, file = self.standing.tree.size + len(self.lines), self._link, self.standing.file
+        """Entries that are signed with this key."""
+        if not entries:
+            return
+        number, link, file = self.before.tree.size + len(self.lines), self._link, self.file
         for fields in entries:
-            line, link = encode(
-                fields, link, {"v": 1, "seq": number, "kid": secret.kid, **self._extra}, secret
-            )
+            line, link = encode(fields, link, number, secret, self._extra)
             self.lines.append(line)
             self.receipts.append(Receipt(number, file, link))
             number += 1
-            self._extra = {}
-        if entries:
-            self._link = self._last = link
-            self._kids.append(secret.kid)
-            self.standing.kid = secret.kid
+            self._extra = None
+        self._link = self._last = link
+        self._kid = secret.kid
+        self._kids.append(secret.kid)
+        self.data = b"".join(self.lines)
 
-    def rotate(self, ring: KeyRing, at: datetime) -> None:
+    def add_notes(self, notes: Sequence[Prepared], ring: KeyRing) -> None:
+        """Entries about the log itself: they go before a rotation, so they are signed with the key that it ends."""
+        self.add(notes, ring.named(self._kid) or ring.secrets[0])
+
+    def rotate(self, ring: KeyRing, now: Callable[[], datetime]) -> None:
         """If the log goes on under another key than the ring's first, say so under that one. Raises AuditError."""
-        new, kid = ring.secrets[0], self.standing.kid
+        new, kid = ring.secrets[0], self._kid
         if kid in ("", new.kid):
             return
         old = ring.named(kid)
@@ -79,23 +85,18 @@ class Batch:
                 f"the log goes on under the key {kid}, and the one that was given is {new.kid}: give {kid}, as the "
                 "secret or as one of the older ones"
             )
-        self._extra["rot"] = {"new_kid": new.kid, "proof": new.sign(ROTATION_LABEL + self._last.encode())}
-        self.add([note("audit.key_rotated", at, {})], old)
-        self.standing.kid = new.kid
+        proof = new.sign(ROTATION_LABEL + self._last.encode())
+        self._extra = {**(self._extra or {}), "rot": {"new_kid": new.kid, "proof": proof}}
+        self.add([note("audit.key_rotated", now(), {})], old)
+        self._kid = new.kid
 
-    def data(self) -> bytes:
-        """What is to be written."""
-        return b"".join(self.lines)
-
-    def settle(self) -> Standing:
-        """The standing with the lines in it."""
-        standing = self.standing
-        data = self.data()
+    def settle(self, inode: int) -> None:
+        """The lines are in the file: make the standing say so."""
+        standing = self.before
+        if self.file != standing.file:
+            standing.turn(self.file)
         standing.tree.extend([line[:-1] for line in self.lines])
-        standing.offset += len(data)
-        standing.chain, standing.adoption = self._last, None
+        standing.offset, standing.inode = self.offset + len(self.data), inode
+        standing.chain, standing.kid, standing.adoption = self._last, self._kid, None
         if standing.whole:
-            standing.whole.add(data, self.receipts[0].chain, self._kids[0])
-            for kid in self._kids:
-                standing.whole.add(b"", "", kid)
-        return standing
+            standing.whole.add(self.data, self.receipts[0].chain, self._kids)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from mmap import mmap
 
@@ -12,12 +12,12 @@ from llmwatch.audit.assembly import Assembly
 from llmwatch.audit.findings import LINE_CLASSES, Convention, FileCoverage, Finding
 from llmwatch.audit.folder import LogFile
 from llmwatch.audit.keys import KeyRing
-from llmwatch.audit.line import Link
-from llmwatch.audit.pieces import Head, Piece, Relation
-from llmwatch.audit.segments import Odd, Run, Segment, segments
+from llmwatch.audit.line import Link, read_line
+from llmwatch.audit.parallel import parallel_segments
+from llmwatch.audit.pieces import UNKNOWN, Head, Piece, Relation
+from llmwatch.audit.segments import Odd, Run, Segment
 from llmwatch.audit.settling import Settlement
 from llmwatch.audit.tally import Tally
-from llmwatch.errors import SourceError
 
 _BATCH = 20_000
 """Segments that are kept until they are judged. An honest log has one or a few in a file."""
@@ -82,14 +82,14 @@ class ChainChecker:
     ) -> FileCoverage:
         """The next file. What is returned is what can be said before the files after it are known.
 
-        `lines`: those of its bytes, if something else reads them, with the same keys.
+        `lines`: those of its bytes, if something else reads them, with the same keys; then `progress` is not called.
         """
         self._files.append(file)
         self._file = state = _File()
         assembly = self._assembly
         assembly.begin(len(self._files) - 1, data)
         batch: list[Segment] = []
-        for segment in lines or segments(data, self._ring, progress=progress):
+        for segment in lines or parallel_segments(data, self._ring, progress=progress):
             state.count(segment)
             batch.append(segment)
             if len(batch) >= _BATCH:
@@ -116,13 +116,13 @@ class ChainChecker:
 
         `first_chain` and `last_chain` are those of its first and last line, `first_sequence` the number of its first
         line if these are v2 lines. Of a file that is only known by its last line, `first_chain` is None, `lines` 1, and
-        the number that of the last line.
+        the number that of the last line; if not even that is known, `last_chain` is empty.
         """
         self._files.append(file)
         self._chained = True
         index = len(self._files) - 1
-        if lines and last_chain:
-            piece = Piece(index, 1, lines, 0, 0, last_chain, Head(before=""), first_sequence)
+        if lines:
+            piece = Piece(index, 1, lines, 0, 0, last_chain or UNKNOWN, Head(before=""), first_sequence)
             self._assembly.given(piece, first_chain)
 
     def finish(self) -> None:
@@ -153,6 +153,8 @@ class ChainChecker:
             self._assembly.damaged_run(run)
 
     def _take_odd(self, odd: Odd, by_links: bool) -> None:
+        if by_links:
+            odd = self._recovered(odd)
         line = odd.line.recovered or odd.line
         if line.kid is not None:
             self._assembly.take_odd(odd, _flaw(odd))
@@ -162,6 +164,14 @@ class ChainChecker:
             self._assembly.take_odd(odd, "wrong_key" if unknown else flaw)
         else:
             self._assembly.damaged_odd(odd, by_links)
+
+    def _recovered(self, odd: Odd) -> Odd:
+        """With the entry behind a fragment, also if no key that was given signed it."""
+        if odd.line.canonical is not None or odd.line.recovered or not self._ring.secrets:
+            return odd
+        line = read_line(self._assembly.bytes_of(odd), KeyRing())
+        record = line.recovered
+        return replace(odd, line=line, follows=record.follows(odd.before)) if record else odd
 
     def _has_key(self, link: Link | None) -> bool:
         """Whether a line names a key that was given: then nothing but the line explains a wrong signature."""
@@ -175,13 +185,8 @@ class ChainChecker:
             return "fresh"
         return _CONVENTIONS.get(self._assembly.origins.get(index, "lost"), "unlinked")
 
-    @contextmanager
-    def _reopened(self, index: int) -> Iterator[Content]:
-        try:
-            with opened(self._files[index]) as content:
-                yield content
-        except OSError as error:
-            raise SourceError(str(error)) from error
+    def _reopened(self, index: int) -> AbstractContextManager[Content]:
+        return opened(self._files[index])
 
 
 _CONVENTIONS: dict[Relation, Convention] = {

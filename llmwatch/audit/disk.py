@@ -6,8 +6,7 @@ import errno
 import fcntl
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from llmwatch.private_file import write_private
@@ -79,42 +78,38 @@ class FolderLock:
     """One process at a time; and a note from each to the next, so that none needs to look through the folder."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path = str(path)
         self._descriptor = -1
+        self._left = b""
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
+    def acquire(self) -> None:
         """Wait for it. Raises OSError."""
-        try:
-            self._acquire()
-            yield
-            if self._descriptor >= 0:
-                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-        except BaseException:
-            self.close()  # the lock goes with it: others are not to wait for what failed here
-            raise
-
-    def _acquire(self) -> None:
         while True:
             if self._descriptor < 0:
                 self._descriptor = os.open(self._path, _FLAGS | os.O_RDWR, 0o600)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(self._descriptor), os.stat(self._path)):
-                    return
+            if os.fstat(self._descriptor).st_nlink:
+                return
             self.close()  # someone deleted it: others lock a new one
 
+    def release(self) -> None:
+        """Let the next one have it. Raises OSError."""
+        if self._descriptor >= 0:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
     @property
-    def note(self) -> str:
-        """What the last holder who wrote one wrote; not durable."""
-        return os.pread(self._descriptor, _NOTE_BYTES, 0).decode(errors="replace").rstrip("\n ")
+    def same(self) -> bool:
+        """Whether the note that was left last says what this process left."""
+        return os.pread(self._descriptor, _NOTE_BYTES, 0) == self._left
 
     def leave(self, note: str) -> None:
-        """Write the note; it fits in 63 characters."""
-        os.pwrite(self._descriptor, note.ljust(_NOTE_BYTES - 1).encode() + b"\n", 0)
+        """Write the note, of up to 63 characters; it need not outlast a crash."""
+        self._left = note.ljust(_NOTE_BYTES - 1).encode() + b"\n"
+        os.pwrite(self._descriptor, self._left, 0)
 
     def close(self) -> None:
-        """Give the descriptor back, and with it the lock, unless a fork shares it."""
+        """Give the descriptor back, and with it the lock, unless a fork shares it. No note is known then."""
+        self._left = b""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

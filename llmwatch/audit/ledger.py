@@ -52,9 +52,9 @@ class Ledger:
         self._state = StateFile(folder)
         self._checkpoints = CheckpointFile(folder, signer)
         self._standing: Standing | None = None
-        self._closed: date | None = None
-        """The newest day that is over for good."""
-        self._descriptor = -1
+        self._closed = ""
+        """The file of the newest day that is over for good. Names sort as their days do."""
+        self._descriptor = self._inode = -1
         self._synced = True
         self._recoveries: list[Prepared] = []
         self._alarms: list[Prepared] = []
@@ -81,8 +81,9 @@ class Ledger:
         with self._held():
             self._hand_out_key()
             probe(self.folder)
-            self._turn()
-            self._write([])
+            today = self._today()
+            self._turn(today)
+            self._write([], today)
             if self._noted:
                 self._sign()
 
@@ -98,8 +99,9 @@ class Ledger:
         nevertheless recorded.
         """
         with self._held():
-            self._turn()
-            receipts = self._write(entries)
+            today = self._today()
+            self._turn(today)
+            receipts = self._write(entries, today)
             if self._noted or self.newest is None or self.unsigned >= most_unsigned:
                 try:
                     self._sign()
@@ -131,36 +133,30 @@ class Ledger:
 
     @contextmanager
     def _held(self) -> Iterator[None]:
-        with self._lock.held():
-            try:
-                if not self._in_step():
-                    self._load()
-                yield
-            except OSError:
-                self.release()
-                raise
+        try:
+            self._lock.acquire()
+            if not self._in_step():
+                self._load()
+            yield
+            self._lock.release()
+        except BaseException:
+            self.release()  # and with it the lock: others are not to wait for what failed here
+            raise
 
     # ---- where the log stands
 
     def _in_step(self) -> bool:
         """Whether nobody has written since."""
         standing = self._standing
-        if standing is None or self._lock.note != self._note():
+        if standing is None or not self._lock.same:
             return False
-        if self._over(standing) or not standing.file:
+        if standing.file <= self._closed:
             return True
         try:
-            status = os.stat(self.folder / standing.file)
+            status = os.stat(f"{self.folder}/{standing.file}")
         except FileNotFoundError:
             return False
         return (status.st_ino, status.st_size) == (standing.inode, standing.offset)
-
-    def _note(self) -> str:
-        standing = self._standing
-        return f"{standing.file} {self._closed or ''}".rstrip() if standing else ""
-
-    def _over(self, standing: Standing) -> bool:
-        return standing.day is not None and self._closed is not None and standing.day <= self._closed
 
     def _load(self) -> None:
         listing = self._look()
@@ -178,8 +174,7 @@ class Ledger:
         self._recoveries = [note(EVENT, self._now(), torn) for torn in self._torn()]
         if alarm.count:
             self._raise_alarm(alarm)
-        if self._lock.note != self._note():
-            self._lock.leave(self._note())
+        self._lock.leave(f"{tail.standing.file} {self._closed}")
 
     def _base(self, listing: Listing) -> Standing | None:
         """The furthest point at which it is certain where the log stood: by memory, or by a signature."""
@@ -197,7 +192,7 @@ class Ledger:
         listing = list_folder(self.folder)
         memory = self._standing.file if self._standing else None
         for name in listing.days[-1:]:
-            if name != memory and not listing.over(day_of(name)) and os.path.getsize(self.folder / name) == 0:
+            if name != memory and name > listing.closed and os.path.getsize(self.folder / name) == 0:
                 os.unlink(self.folder / name)
                 return list_folder(self.folder)
         return listing
@@ -233,10 +228,10 @@ class Ledger:
         if line not in known.splitlines():
             put(path, known + line + b"\n")
 
-    def _turn(self) -> None:
+    def _turn(self, today: str) -> None:
         """Seal the day of the last line, if it is over."""
         standing = self._here
-        if standing.day is None or self._over(standing) or standing.day >= self._now().date():
+        if standing.file <= self._closed or standing.file >= today:
             return
         self._lock.leave("")  # who comes next looks, whatever happens here
         if standing.kid:
@@ -245,52 +240,54 @@ class Ledger:
                 alarm = Alarm()
                 alarm.add(standing.file, 0, "it cannot be sealed")
                 self._raise_alarm(alarm)
-        self._closed = standing.day
+        self._closed = standing.file
         self._close_file()
-        self._lock.leave(self._note())
+        self._lock.leave(f"{standing.file} {self._closed}")
 
-    def _file_name(self) -> str:
+    def _today(self) -> str:
+        return _file_of(self._now().date())
+
+    def _file_name(self, today: str) -> str:
         """Of the newest day there is: a clock that was set back changes nothing."""
-        standing = self._here
-        if standing.day and not self._over(standing):
-            return standing.file
+        if self._here.file > self._closed:
+            return self._here.file
+        if today > self._closed:
+            return today
         try:
-            after = self._closed + timedelta(days=1) if self._closed else date.min
+            return _file_of((day_of(self._closed) or date.max) + timedelta(days=1))
         except OverflowError:
             raise AuditError(
-                f"{self.folder} has a file of {self._closed}, and no day is after it: remove it"
+                f"{self.folder} has a {self._closed}, and no day is after it: remove it"
             ) from None
-        return f"audit_{max(self._now().date(), after).isoformat()}.jsonl"
 
-    def _write(self, entries: Sequence[Prepared]) -> list[Receipt]:
-        batch = Batch(self._here, self._file_name(), self._boot)
-        batch.add(
-            [*self._recoveries, *self._alarms], self.ring.named(batch.standing.kid) or self.ring.secrets[0]
-        )
-        batch.rotate(self.ring, self._now())
+    def _write(self, entries: Sequence[Prepared], today: str) -> list[Receipt]:
+        batch = Batch(self._here, self._file_name(today), self._boot)
+        batch.add_notes([*self._recoveries, *self._alarms], self.ring)
+        batch.rotate(self.ring, self._now)
         noted = len(batch.lines)
         batch.add(entries, self.ring.secrets[0])
         if not batch.lines:
             return []
-        append(self._file(batch.standing), batch.data(), batch.standing.offset)
-        self._standing, self._synced = batch.settle(), True
-        self._boot, self._recoveries, self._alarms = None, [], []
-        self._noted = self._noted or noted > 0
+        append(self._file(batch.file, batch.offset), batch.data, batch.offset)
+        self._standing = None  # an interrupt in the middle leaves nothing that is half true
+        batch.settle(self._inode)
+        self._standing, self._synced = batch.standing, True
+        if noted:
+            self._recoveries, self._alarms, self._noted = [], [], True
+        self._boot = None
         return batch.receipts[noted:]
 
-    def _file(self, standing: Standing) -> int:
-        """The descriptor of the file that the next lines go to."""
-        path = self.folder / standing.file
-        if self._descriptor >= 0 and standing.file != self._here.file:
-            self._close_file()
-        if self._descriptor < 0:
-            new = standing.offset == 0
-            if new:
-                self._lock.leave(f"{standing.file} {self._closed or ''}".rstrip())
-            self._descriptor = open_to_append(path, new=new)
-            if new:
-                sync_folder(self.folder)
-            standing.inode = os.fstat(self._descriptor).st_ino
+    def _file(self, name: str, offset: int) -> int:
+        """The descriptor of a file that is so long."""
+        if self._descriptor >= 0 and name == self._here.file:
+            return self._descriptor
+        self._close_file()
+        if offset == 0:
+            self._lock.leave(f"{name} {self._closed}")
+        self._descriptor = open_to_append(self.folder / name, new=offset == 0)
+        self._inode = os.fstat(self._descriptor).st_ino
+        if offset == 0:
+            sync_folder(self.folder)
         return self._descriptor
 
     def _close_file(self) -> None:
@@ -306,7 +303,7 @@ class Ledger:
         if not standing.kid or not standing.known:
             return
         if not self._synced:
-            sync(self._file(standing))
+            sync(self._file(standing.file, standing.offset))
             self._synced = True
         if problem := self._checkpoints.catch_up():
             alarm = Alarm()
@@ -322,3 +319,7 @@ class Ledger:
         if self._standing is None:
             raise LookupError("the folder was not read")
         return self._standing
+
+
+def _file_of(day: date) -> str:
+    return f"audit_{day.isoformat()}.jsonl"

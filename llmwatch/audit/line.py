@@ -371,9 +371,18 @@ def _broken(text: str, ring: KeyRing, order: Order) -> Line:
             continue
         record = _record(text[start:], entry, ring, order)
         whole = record.kid is not None or not ring.secrets
-        if whole and record.chain and record.signature and _is_beginning(text[:start]):
+        if whole and record.chain and record.signature and _are_beginnings(text[:start], head[:-2]):
             return Line(flaw="torn_fragment", recovered=record)
-    return Line(flaw="torn_fragment") if _is_beginning(text) else MALFORMED
+    return Line(flaw="torn_fragment") if _are_beginnings(text, head[:-2]) else MALFORMED
+
+
+def _are_beginnings(text: str, head: str) -> bool:
+    """Whether it is a record cut short, or several: each crash leaves one, and what is written next is glued to it."""
+    if _is_beginning(text):
+        return True
+    first, *others = text.split(head, _MOST_GLUED)
+    pieces = [first, *(head + other for other in others)] if first else [head + other for other in others]
+    return 1 < len(pieces) <= _MOST_GLUED and all(map(_is_beginning, pieces))
 
 
 def _is_beginning(text: str) -> bool:

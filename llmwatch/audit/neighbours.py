@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import islice
 from mmap import mmap
 
@@ -17,14 +16,6 @@ _CHAIN = re.compile(rb'"%b": "([0-9a-f]{64})"' % CHAIN.encode())
 _STEP = 1 << 16
 _NEAR = 1 << 18
 """Bytes before and after a line that are searched when there were many searches: some hundred lines."""
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """Where the same bytes stand: in which file, and at which byte."""
-
-    file: int
-    offset: int
 
 
 def find_copy(data: Buffer, line: bytes, own: int | None, everything: bool) -> int | None:

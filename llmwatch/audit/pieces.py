@@ -7,6 +7,9 @@ from typing import Literal
 
 from llmwatch.audit.line import Line, Link
 
+UNKNOWN = "unknown"
+"""Stands for the chain hash of a last line that nobody knows any more."""
+
 Relation = Literal["next", "root", "end", "fork", "later", "lost", "given"]
 """How the first line of a piece is linked.
 
@@ -67,7 +70,7 @@ class Damage:
     """Stored in the last line; of one that is no record, what looks like a chain hash in it."""
 
     linked: bool
-    """The first line follows the physical line before."""
+    """The first line follows the physical line before, or begins a chain."""
 
     records: int = 1
     """How many lines it may stand for: a newline that is gone makes one of two."""
@@ -128,8 +131,8 @@ class Piece:
     damage: list[Damage] = field(default_factory=list)
     """Since the piece before."""
 
-    apart: str | None = None
-    """Why it is no part of the chain, in words; None if it is."""
+    apart: bool = False
+    """It is no part of the chain: its flaw says why."""
 
     raw: bytes | None = None
     """Its bytes, as far as they may be looked for in other files."""

@@ -118,10 +118,12 @@ def _positions(pieces: Sequence[Piece]) -> Iterator[tuple[Piece, object, Interva
         if piece.sequence is not None:
             yield piece, None, _numbers(piece)
             continue
-        path = []
+        path: dict[
+            Piece, None
+        ] = {}  # an edited line hides what it followed, and so that two pieces go in a ring
         at: Piece | None = piece
-        while at is not None and at in here and at not in known:
-            path.append(at)
+        while at is not None and at in here and at not in known and at not in path:
+            path[at] = None
             at = at.after
         for one in reversed(path):
             after = one.after

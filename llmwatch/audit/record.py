@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
+from json.encoder import encode_basestring_ascii
+from math import isfinite
+from secrets import token_hex
+from typing import Any
 from uuid import uuid4
 
-from llmwatch.audit.entry import CHAIN, LINK, METADATA, SIGNATURE, Secret, signed_bytes
+from llmwatch.audit.entry import CHAIN, LINK, METADATA, SIGNATURE, Secret, chain_hash, signed_bytes
 from llmwatch.audit.line import RECIPE_ORDER
 from llmwatch.audit.refusal import EntryError
 
@@ -18,18 +23,21 @@ Fields = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An entry that JSON gives back as it is, its keys in the recipe's order."""
+    """An entry as JSON, as it is written and as it is hashed; each in two parts, between which its link goes."""
 
-    fields: Fields
-    """With None for the metadata, in its place."""
-
-    metadata: Fields
+    head: str
+    tail: str
+    hashed_head: str
+    hashed_tail: str
 
 
 _SORTED = json.JSONEncoder(sort_keys=True, check_circular=False, allow_nan=False).encode
 _UNSORTED = json.JSONEncoder(check_circular=False, allow_nan=False).encode
-_SCALARS = frozenset((str, int, float, bool, type(None)))
 _RECIPE_KEYS = list(RECIPE_ORDER)
+_PLACE = token_hex(16)
+_LINK = f'"{LINK}": "{_PLACE}"'
+"""Stands for the link until that is known; nothing else has it in it, for nobody can guess it."""
+_BEFORE_CHAIN = f'{{"{CHAIN}": '
 
 
 def entry(  # noqa: PLR0913 (the recipe's fields)
@@ -83,7 +91,7 @@ def _text_hash(text: str) -> str:
 
 
 def prepare(given: Mapping[str, object]) -> Prepared:
-    """A copy that is fit to be written.
+    """An entry that is fit to be written, its keys in the recipe's order, its metadata an object.
 
     Raises:
         EntryError: JSON cannot hold it, or it uses a name that is the writer's.
@@ -98,65 +106,100 @@ def prepare(given: Mapping[str, object]) -> Prepared:
     fields[METADATA] = None
     if list(fields) != _RECIPE_KEYS:
         fields = {key: fields[key] for key in sorted(fields, key=_place)}
-    fields = fields if _flat(fields) else _normal(fields)
-    metadata = dict(metadata) if _flat(metadata) else _normal(metadata)
+    try:
+        return _prepared(fields, dict(metadata))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise EntryError(
+            f"an audit entry holds what JSON cannot ({error}): use text, finite numbers, true, false, null, lists "
+            "and objects"
+        ) from error
+
+
+def _prepared(fields: Fields, metadata: Fields) -> Prepared:
     for key in (CHAIN, SIGNATURE):
         if key in fields:
             raise EntryError(f"an audit entry has {key!r} already: the writer makes that")
     if LINK in metadata:
         raise EntryError(f"metadata of an audit entry has {LINK!r}, which is the writer's own: rename it")
-    return Prepared(fields, metadata)
+    inner = _members({**metadata, LINK: _PLACE})
+    outer = _members(fields)
+    if inner is None or outer is None:
+        fields, metadata = _normal(fields), _normal(metadata)
+        fields[METADATA] = {**metadata, LINK: _PLACE}
+        written, hashed = _UNSORTED(fields), _SORTED(fields)
+    else:
+        place = list(fields).index(METADATA)
+        outer[place] = f'"{METADATA}": {{{", ".join(inner)}}}'
+        written = f"{{{', '.join(outer)}}}"
+        outer[place] = f'"{METADATA}": {{{", ".join(sorted(inner))}}}'
+        hashed = f"{{{', '.join(sorted(outer))}}}"
+    return Prepared(*written.split(_LINK), *hashed.split(_LINK))
+
+
+def _members(fields: Fields) -> list[str] | None:
+    """The members of an object as JSON, if there is nothing in it that JSON gives back as something else.
+
+    They sort as their names do: the quote that ends a name comes before all that names are made of.
+    """
+    try:
+        return [_member(key) + _TEXTS[type(value)](value) for key, value in fields.items()]
+    except LookupError:
+        return None
+
+
+@lru_cache(1000)
+def _member(key: object) -> str:
+    """The beginning of a member. Raises LookupError if its name is not of ASCII letters, digits and underscores."""
+    if type(key) is not str or not (key.isascii() and key.isidentifier()):
+        raise LookupError(key)
+    return f'"{key}": '
+
+
+def _finite(number: float) -> str:
+    if not isfinite(number):
+        raise ValueError(f"{number} is no number in JSON")
+    return repr(number)
+
+
+_TEXTS: Mapping[type, Callable[[Any], str]] = {
+    str: encode_basestring_ascii,
+    int: int.__repr__,
+    float: _finite,
+    bool: {True: "true", False: "false"}.__getitem__,
+    type(None): {None: "null"}.__getitem__,
+}
+"""How JSON spells what has one spelling; a subclass may be spelled otherwise."""
 
 
 def _place(key: object) -> int:
     return RECIPE_ORDER.get(key, len(RECIPE_ORDER)) if isinstance(key, str) else len(RECIPE_ORDER)
 
 
-def _flat(fields: Mapping[str, object]) -> bool:
-    """Whether there is nothing in it that JSON gives back as something else, or sorts otherwise then."""
-    return all(
-        type(value) in _SCALARS and type(key) is str and key.isascii() for key, value in fields.items()
-    )
-
-
-def _normal(fields: Mapping[str, object]) -> Fields:
-    try:
-        text = _UNSORTED(dict(fields))
-        normal: Fields = json.loads(text)
-        again = _UNSORTED(normal)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise _unfit(error) from error
-    if again != text:
+def _normal(fields: Fields) -> Fields:
+    text = _UNSORTED(fields)
+    normal: Fields = json.loads(text)
+    if _UNSORTED(normal) != text:
         raise EntryError("an audit entry has two keys that are one in JSON, as 1 and '1' are: rename one")
     return normal
 
 
-def _unfit(error: Exception) -> EntryError:
-    return EntryError(
-        f"an audit entry holds what JSON cannot ({error}): use text, finite numbers, true, false, null, lists "
-        "and objects"
-    )
+def encode(
+    entry: Prepared, previous: str, number: int, secret: Secret, extra: Fields | None
+) -> tuple[bytes, str]:
+    """The line, with its newline, and its chain hash. `extra`: what its link says beside the number and the key."""
+    link = f'{{"v": 1, "seq": {number}, "kid": "{secret.kid}"}}'
+    link_hashed = f'{{"kid": "{secret.kid}", "seq": {number}, "v": 1}}'
+    if extra:
+        link_hashed = _SORTED(json.loads(link) | extra)
+        link = f"{link[:-1]}, {_UNSORTED(extra)[1:]}"
+    hashed = f'{entry.hashed_head}"{LINK}": {link_hashed}{entry.hashed_tail}'
+    chain = chain_hash(previous, hashed.encode())
+    signature = secret.sign(_to_sign(hashed, chain))
+    text = f'{entry.head}"{LINK}": {link}{entry.tail[:-1]}, "{CHAIN}": "{chain}", "{SIGNATURE}": "{signature}"}}\n'
+    return text.encode(), chain
 
 
-def encode(given: Prepared, previous: str, link: Fields, secret: Secret) -> tuple[bytes, str]:
-    """The line, with its newline, and its chain hash.
-
-    Raises:
-        EntryError: JSON cannot hold it.
-
-    """
-    fields = {**given.fields, METADATA: {**given.metadata, LINK: link}}
-    try:
-        hashed = _SORTED(fields).encode()
-        text = _UNSORTED(fields)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise _unfit(error) from error
-    chain = sha256(previous.encode() + hashed).hexdigest()
-    signature = secret.sign(_to_sign(fields, chain, hashed))
-    return f'{text[:-1]}, "{CHAIN}": "{chain}", "{SIGNATURE}": "{signature}"}}\n'.encode(), chain
-
-
-def _to_sign(fields: Fields, chain: str, hashed: bytes) -> bytes:
-    if min(fields) > CHAIN:
-        return signed_bytes(chain, hashed)
-    return _SORTED({**fields, CHAIN: chain}).encode()
+def _to_sign(hashed: str, chain: str) -> bytes:
+    if hashed > _BEFORE_CHAIN:
+        return signed_bytes(chain, hashed.encode())
+    return _SORTED({**json.loads(hashed), CHAIN: chain}).encode()

@@ -33,14 +33,19 @@ _REMEDIES: Mapping[int, str] = {
 }
 
 
+def explanation(folder: Path, error: OSError) -> AuditError:
+    """What an error of the system means for the log, and what can be done."""
+    remedy = _REMEDIES.get(error.errno or 0, "mend that, or log elsewhere")
+    place = f" at {error.filename}" if error.filename not in (None, str(folder)) else ""
+    return AuditError(
+        f"the audit log {folder} cannot be written ({error.strerror or error}{place}): {remedy}"
+    )
+
+
 @contextmanager
 def explained(folder: Path) -> Iterator[None]:
-    """Give an error of the system the name of the log and a remedy. Raises AuditError."""
+    """Give errors of the system their explanation. Raises AuditError."""
     try:
         yield
     except OSError as error:
-        remedy = _REMEDIES.get(error.errno or 0, "mend that, or log elsewhere")
-        place = f" at {error.filename}" if error.filename not in (None, str(folder)) else ""
-        raise AuditError(
-            f"the audit log {folder} cannot be written ({error.strerror or error}{place}): {remedy}"
-        ) from error
+        raise explanation(folder, error) from error

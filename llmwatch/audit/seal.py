@@ -80,12 +80,12 @@ def _read_whole(path: Path, standing: Standing) -> Whole | None:
     return None
 
 
-def _names(line: bytes) -> tuple[str, str]:
-    """The chain hash and the key that a line names; empty where it names none. They mean nothing until it is proven."""
+def _names(line: bytes) -> tuple[str, list[str]]:
+    """The chain hash and the key that a line names, if it does. They mean nothing until the line is proven."""
     with suppress(ValueError, RecursionError, KeyError, TypeError):
         entry = json.loads(line)
         chain = str(entry[CHAIN])
         with suppress(KeyError, TypeError):
-            return chain, str(entry[METADATA][LINK]["kid"])
-        return chain, ""
-    return "", ""
+            return chain, [str(entry[METADATA][LINK]["kid"])]
+        return chain, []
+    return "", []

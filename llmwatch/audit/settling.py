@@ -12,7 +12,7 @@ from llmwatch.audit.findings import LINE_CLASSES, Finding, Severity
 from llmwatch.audit.folder import LogFile
 from llmwatch.audit.line import Link
 from llmwatch.audit.order import Covered
-from llmwatch.audit.pieces import Damage, Piece
+from llmwatch.audit.pieces import UNKNOWN, Damage, Piece
 from llmwatch.audit.placing import Placed, place
 from llmwatch.audit.tally import Tally
 
@@ -246,7 +246,7 @@ class Settlement:
         if last is None:
             if after.relation == "lost":
                 self._tally.add(self._deleted(after, 1, at_least=True))
-        elif last != before.chain:
+        elif before.chain not in (last, UNKNOWN):
             if before.file == after.file:
                 self._tally.add(self._deleted(after, 1, at_least=True))
             else:
@@ -274,8 +274,9 @@ class Settlement:
     def _lost(self, after: Piece, before: Piece | None, first: bool) -> None:
         name = self._names[after.file]
         if first:
-            severity: Severity = "warn" if before is None else "error"
-            self._tally.add(_unlinked(name, after, severity, _HEAD if before else _HEAD_UNKNOWN))
+            known = before is not None and before.chain != UNKNOWN
+            severity: Severity = "error" if known else "warn"
+            self._tally.add(_unlinked(name, after, severity, _HEAD if known else _HEAD_UNKNOWN))
         elif self._is_passed_over(after):
             severity = "error" if self._has_earlier_files(after) else "warn"
             self._tally.add(_unlinked(name, after, severity, _SECOND_WRITER))

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date
 from hashlib import sha256
 from pathlib import Path
 
 from llmwatch.audit.digests import Digest
 from llmwatch.audit.entry import Secret
-from llmwatch.audit.folder import day_of
 from llmwatch.audit.keys import KeyRing
 from llmwatch.audit.merkle import Tree
 
@@ -34,12 +33,11 @@ class Whole:
         self.first_chain = ""
         self.kids: list[str] = []
 
-    def add(self, data: bytes, chain: str, kid: str) -> None:
-        """Some lines, the chain hash of their first, and the key of all of them (or none)."""
+    def add(self, data: bytes, chain: str, kids: Iterable[str]) -> None:
+        """Some lines, the chain hash of their first, and their keys."""
         self.digest.update(data)
         self.first_chain = self.first_chain or chain
-        if kid and kid not in self.kids:
-            self.kids.append(kid)
+        self.kids += [kid for kid in kids if kid not in self.kids]
 
     def copy(self) -> Whole:
         """One that grows apart from this."""
@@ -94,11 +92,6 @@ class Standing:
             self.inode,
             self.adoption,
         )
-
-    @property
-    def day(self) -> date | None:
-        """Of the file."""
-        return day_of(self.file)
 
     @property
     def link(self) -> str:

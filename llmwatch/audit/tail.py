@@ -13,7 +13,6 @@ import json
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import BinaryIO
 
@@ -47,17 +46,13 @@ class Listing:
         return sorted(name for name in self.names if name.endswith(".jsonl") and day_of(name))
 
     @property
-    def closed(self) -> date | None:
-        """The newest day that is over: it has a digest or a tombstone, or is archived."""
+    def closed(self) -> str:
+        """The file of the newest day that is over: it has a digest or a tombstone, or is archived. Or empty."""
         names = [
             name.rpartition(".")[0] + ".jsonl" for name in self.names if name.endswith((".digest", ".gone"))
         ]
-        names += [name for name in (*self.names, *self.archived) if name.endswith(".gz")]
-        return max((day for name in names if (day := day_of(name))), default=None)
-
-    def over(self, day: date | None) -> bool:
-        """Whether nothing may be added to a day any more."""
-        return day is not None and self.closed is not None and day <= self.closed
+        names += [name[: -len(".gz")] for name in (*self.names, *self.archived) if name.endswith(".gz")]
+        return max((name for name in names if day_of(name)), default="")
 
     def archives(self, folder: Path) -> list[Path]:
         """Archived files of entries."""
@@ -115,7 +110,7 @@ class Tail:
 
         """
         standing = self.standing
-        if standing.offset and standing.file not in listing.days and not listing.over(standing.day):
+        if standing.offset and standing.file not in listing.days and standing.file > listing.closed:
             self._tell("it is gone")
             standing.offset, standing.inode = 0, None
         for name, path in sorted(self._files(listing).items()):
@@ -132,15 +127,11 @@ class Tail:
 
     def _files(self, listing: Listing) -> dict[str, Path]:
         """Those that may have lines after the end of the log, as far as that is known; of all days, if nothing is."""
-        here = self.standing.day
+        here = self.standing.file
         plain = {name: self.folder / name for name in listing.days}
-        if here is None:
+        if not here:
             return {path.name.removesuffix(".gz"): path for path in listing.archives(self.folder)} | plain
-        return {
-            name: path
-            for name, path in plain.items()
-            if (day := day_of(name)) and (day > here or (day == here and not listing.over(day)))
-        }
+        return {name: path for name, path in plain.items() if name > here or name == here > listing.closed}
 
     def _read_file(self, name: str, *, last: bool) -> None:
         standing = self.standing
@@ -241,7 +232,7 @@ class Tail:
         elif not found.follows(standing.link):
             self._tell("it does not follow the line before")
         if standing.whole:
-            standing.whole.add(line, found.chain, found.link.kid)
+            standing.whole.add(line, found.chain, [found.link.kid])
         standing.tree.append(leaf_hash(line[:-1]))
         standing.chain = found.chain
         standing.kid = _next_kid(line, found) or found.link.kid

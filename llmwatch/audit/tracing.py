@@ -10,7 +10,7 @@ from llmwatch.audit.ends import Ends
 from llmwatch.audit.entry import chain_hash
 from llmwatch.audit.pieces import Damage, Head, Piece, Relation
 
-_NEAREST = 1000
+_NEAREST, _NEAREST_ANEW = 1000, 100
 _BASES = 20
 """Ends of earlier chains after which the chain hash of a damaged first line of a file is computed anew."""
 
@@ -102,7 +102,7 @@ class Tracer:
         return Place("end", end) if end else None
 
     def _locate_anew(self, head: Head) -> Place | None:
-        for index in range(max(0, len(self.damage) - _NEAREST), len(self.damage)):
+        for index in range(max(0, len(self.damage) - _NEAREST_ANEW), len(self.damage)):
             for anew in self._chains_anew(index):
                 if head.fits(anew.chain):
                     return Place("next", self.before, index, anew)

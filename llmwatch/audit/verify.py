@@ -99,7 +99,7 @@ def _coverage(part: _Part, ring: KeyRing, public: NoteVerifier | None) -> Covera
         unattested_tail=_tail(part.files),
         files=part.files,
     )
-    said = sentences(coverage, ring, public, part.remarks)
+    said = sentences(coverage, ring, public, part.remarks, part.unread if ring.secrets else 0)
     return replace(coverage, sentences=tuple(f"{part.place}{sentence}" for sentence in said))
 
 
@@ -121,6 +121,9 @@ class _Part:
     findings: tuple[Finding, ...]
     files: tuple[FileCoverage, ...]
     remarks: tuple[str, ...]
+    unread: int = 0
+    """Lines of days that were taken on the word of their digests."""
+
     place: str = ""
     """Before each sentence, where there are several logs."""
 
@@ -132,6 +135,7 @@ class _Check:
         self._log, self._ring, self._public, self._steps = log, ring, public, steps
         self._found: list[Finding] = []
         """By signatures over the log, and of what files cannot be read whole."""
+        self._unread = 0
 
     def run(self, memory: Memory | None, since: date | None, *, quick: bool) -> _Part:
         """Signatures over the log first: they tell which lines are to be read."""
@@ -148,20 +152,21 @@ class _Check:
         files = self._chained(attested, since, quick=quick)
         if memory and self._public and comparison.consistent and not _has_errors(self._found):
             memory.keep(self._public, attested)
-        return _Part(tuple(self._found), files, (*attested.sentences, *comparison.sentences))
+        return _Part(tuple(self._found), files, (*attested.sentences, *comparison.sentences), self._unread)
 
     def _chained(self, attested: Attested, since: date | None, *, quick: bool) -> tuple[FileCoverage, ...]:
         checker = ChainChecker(self._ring, whole=self._log.whole)
         sealed: dict[str, FileCoverage] = {}
-        expired = {one.file for one in attested.findings if one.name == "file_expired"}
-        for file in _passed(self._log, attested, expired):
+        gone = _gone(self._log, attested)
+        for file in _passed(self._log, attested, gone):
             known = attested.files.get(file.path, _NOT_ATTESTED)
             digest, stone = attested.digests.get(file.name), attested.tombstones.get(file.name)
-            if digest and (file.name in expired or (known.sealed and (quick or not self._ring.secrets))):
+            if digest and (file.name in gone or (known.sealed and (quick or not self._ring.secrets))):
                 checker.skip(file, digest.first_chain, digest.last_chain, digest.first, digest.lines)
                 if known.sealed:
                     sealed[file.name] = FileCoverage(file.name, "v2", digest.lines)
-            elif file.name in expired:
+                    self._unread += digest.lines
+            elif file.name in gone:
                 checker.skip(file, None, stone.last_chain if stone else "", None, 1)
             elif since and file.day and file.day < since:
                 checker.skip(file, *_last_line(file))
@@ -179,11 +184,19 @@ class _Check:
         )
 
 
-def _passed(log: Log, attested: Attested, expired: Collection[str]) -> list[LogFile]:
-    """The files in the order of the chain, copies left out, and with the days that policy deleted."""
+def _gone(log: Log, attested: Attested) -> set[str]:
+    """Days that policy deleted, and missing ones of which a digest is left: the chain goes on behind them."""
+    here = {file.name for file in log.files}
+    expired = {one.file for one in attested.findings if one.name == "file_expired"}
+    missing = {one.file for one in attested.findings if one.name == "file_missing"}
+    return expired | (missing & attested.digests.keys() - here)
+
+
+def _passed(log: Log, attested: Attested, gone: Collection[str]) -> list[LogFile]:
+    """The files in the order of the chain, copies left out, and with the days that are gone."""
     files = {file.name: file for file in reversed(log.files) if file.path not in attested.spare}
-    gone = [LogFile(log.folder / name, name, day_of(name)) for name in expired if name not in files]
-    return sorted((*files.values(), *gone), key=lambda file: (file.day or date.max, file.name))
+    lost = [LogFile(log.folder / name, name, day_of(name)) for name in gone if name not in files]
+    return sorted((*files.values(), *lost), key=lambda file: (file.day or date.max, file.name))
 
 
 def _last_line(file: LogFile) -> tuple[None, str, int | None, int]:

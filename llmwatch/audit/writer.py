@@ -25,7 +25,7 @@ from llmwatch.audit.keys import KeyRing
 from llmwatch.audit.ledger import Ledger
 from llmwatch.audit.notes import NoteSigner
 from llmwatch.audit.record import Prepared, entry, note, prepare, timestamp
-from llmwatch.audit.refusal import AuditError, EntryError, explained
+from llmwatch.audit.refusal import AuditError, EntryError, explained, explanation
 from llmwatch.errors import LlmwatchError
 
 __all__ = ["AuditError", "AuditWriter", "EntryError", "Receipt", "entry"]
@@ -198,14 +198,13 @@ class AuditWriter:
         with self._mutex:
             try:
                 prepared = [prepare(one) for one in entries]
-                with explained(self.folder):
-                    self._open()
-                    gap = self._gap()
-                    receipts = self._ledger.commit([*gap, *prepared], most_unsigned)
+                self._open()
+                gap = self._gap()
+                receipts = self._ledger.commit([*gap, *prepared], most_unsigned)
+            except OSError as error:
+                return self._drop(len(entries), explanation(self.folder, error))
             except LlmwatchError as error:
-                self._drop(len(entries))
-                self._fail(error)
-                return []
+                return self._drop(len(entries), error)
             self._missed, self._proven = None, time.monotonic()
             self._schedule()
             return receipts[len(gap) :]
@@ -226,11 +225,13 @@ class AuditWriter:
         count, since = self._missed
         return [note("audit.gap", self._clock(), {"dropped": count, "since": timestamp(since)})]
 
-    def _drop(self, count: int) -> None:
+    def _drop(self, count: int, error: LlmwatchError) -> list[Receipt]:
         if self.policy == "fail-open":
             missed, since = self._missed or (0, self._clock())
             self._missed = missed + count, since
             self.dropped += count
+        self._fail(error)
+        return []
 
     def _fail(self, error: LlmwatchError) -> None:
         if self.policy == "fail-closed":

@@ -63,11 +63,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Read, verify, write the package; the exit code says what was found."""
     from llmwatch.cli.main import say
-    from llmwatch.evidence.package.make import Wish, make_package
+    from llmwatch.evidence.package.make import Wish, check_target, make_package
     from llmwatch.evidence.package.sources import Witness, gaps, list_sources
     from llmwatch.evidence.report import make_report
 
     signer, redaction, asked = _signer(arguments), _redaction(arguments), _asked(arguments)
+    check_target(arguments.output)
     chain, unchecked = None, 0
     try:
         chain = chain_verdict(arguments, arguments.paths)
@@ -88,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
             report=report,
             scope=loaded.scope,
             asked=asked,
-            sources=list_sources(loaded.store, witnesses[0] if witnesses else None),
+            sources=list_sources(loaded.store, loaded.scope, witnesses[0] if witnesses else None),
             gaps=gaps(loaded.states),
             logs=_logs(arguments),
             redaction=redaction,
@@ -104,8 +105,8 @@ def _remarks(wish: Wish) -> str:
     told = [f"; signed by {wish.signer.name}" if wish.signer else "; nobody signed it: --sign-key does"]
     if wish.redaction and not wish.redaction.kept:
         told.append("; the key of its pseudonyms was thrown away")
-    if wish.logs and (wish.redaction or wish.scope.filters):
-        told.append("; without the audit log, which holds more than was asked for")
+    if wish.logs and wish.log_left_out:
+        told.append(f"; without the audit log: {wish.log_left_out}")
     return "".join(told)
 
 

@@ -6,6 +6,7 @@ Exit 0 if all is well (also with warnings, but for --strict), 1 if the log was t
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 NAME = "verify"
 HELP = "the audit chain: what was changed, and what nobody vouches for"
 
-MANIFEST = "manifest.json"
-"""What makes a folder an evidence package."""
+_OF_PACKAGES = ("manifest.json", "SHA256SUMS", "records.jsonl")
+"""Two of them make a folder an evidence package, also where one was taken away."""
 
 _FINDING = 1
 _WORSE = ("ok", "warn", "unverifiable", "tampered")
@@ -61,7 +62,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--public-key",
         metavar="FILE",
         type=Path,
-        help="what checks signed checkpoints, digests and packages: a note verifier key, or PEM (Ed25519)",
+        action="append",
+        default=[],
+        help="what checks signed checkpoints, digests and packages: a note verifier key, or PEM (Ed25519); "
+        "repeatable for a package, whose log may be signed by another",
     )
     parser.add_argument(
         "--remember",
@@ -83,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     from llmwatch.audit.keys import read_key_files
     from llmwatch.cli.main import say
     from llmwatch.cli.verify_input import gathered
-    from llmwatch.cli.verify_output import print_json, print_text
+    from llmwatch.cli.verify_output import print_json, print_package, print_text
 
     check_groups(arguments)
     if not (arguments.paths or arguments.group):
@@ -96,22 +100,27 @@ def run(arguments: argparse.Namespace) -> int:
     ring = read_key_files(arguments.key_file)
     for remark in ring.remarks:
         say(remark)
-    public = read_public(arguments.public_key)
+    publics = [key for path in arguments.public_key if (key := read_public(path))]
     package = _package(arguments.paths)
     if package is not None:
         from llmwatch.evidence.check import check_package
 
         if len(arguments.paths) > 1 or arguments.group:
             raise UsageError(f"{package} is an evidence package: verify it alone")
-        verification = check_package(package, public, ring)
-        (print_json if arguments.json else print_text)(verification)
+        verification = check_package(package, publics, ring)
+        with _reader_may_leave():
+            (print_json if arguments.json else print_package)(verification)
         return _code(verification, strict=arguments.strict)
-    if not ring.secrets and public is None:
-        say(_NO_KEY)
+    if len(publics) > 1:
+        raise UsageError("a log has one public key: name one, or the package that has two")
+    public = publics[0] if publics else None
     with gathered(arguments, since) as found:
+        if not ring.secrets and public is None:
+            say(_NO_KEY)
         day = since.date() if since else None
         verification = _verify_all(arguments, found.logs, ring, public, day)
-        (print_json if arguments.json else print_text)(verification, found.logs)
+        with _reader_may_leave():
+            (print_json if arguments.json else print_text)(verification, found.logs)
     code = _code(verification, strict=arguments.strict)
     return SourceError.exit_code if found.failed and code != _FINDING else code
 
@@ -135,7 +144,10 @@ def read_public(path: Path | None) -> NoteVerifier | None:
 
 def _package(paths: list[str]) -> Path | None:
     """The first of the paths that is an evidence package."""
-    return next((Path(path) for path in paths if path and Path(path, MANIFEST).is_file()), None)
+    for path in filter(None, paths):
+        if sum(os.path.lexists(os.path.join(path, name)) for name in _OF_PACKAGES) > 1:
+            return Path(path)
+    return None
 
 
 def _verify_all(
@@ -167,6 +179,16 @@ def _verify_all(
 def _code(verification: Verification, *, strict: bool) -> int:
     codes = {"ok": 0, "warn": int(strict), "tampered": _FINDING, "unverifiable": SourceError.exit_code}
     return codes[verification.verdict]
+
+
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    """Whoever reads no more than the first line still gets the exit code of what was found."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from llmwatch import units
-from llmwatch.audit.wording import PHRASES, place, state
+from llmwatch.audit.wording import WELL, phrase, place, state
 from llmwatch.clean import clean
 from llmwatch.cli.output import aligned, json_text
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _MOST_LISTED = 50
 """Findings that are listed for people."""
+_MOST_FILES = 40
+"""Files that are listed for people: the verdict is to be on the screen still."""
 _LONGEST_WORDS, _LONGEST_VALUE = 400, 160
 _INDENT = "    "
 
@@ -81,9 +83,14 @@ def _file(file: FileCoverage) -> dict[str, object]:
     }
 
 
-def print_text(verification: Verification, logs: Sequence[Log] = ()) -> None:
-    """All of it, for people. `logs`: where its files lie."""
-    print(_cleaned(verdict_sentence(verification)))
+def print_package(verification: Verification) -> None:
+    """All that was found of an evidence package, for people."""
+    print_text(verification, extent=verification.coverage.sentences[0])
+
+
+def print_text(verification: Verification, logs: Sequence[Log] = (), extent: str | None = None) -> None:
+    """All of it, for people. `logs`: where its files lie. `extent`: what was checked, if not just lines."""
+    print(_cleaned(verdict_sentence(verification, extent)))
     for part in (_listed(verification, logs), _files(verification), verification.coverage.sentences):
         lines = list(part)
         if lines:
@@ -96,13 +103,14 @@ def _cleaned(line: str) -> str:
     return clean(line, 4 * _LONGEST_WORDS).text
 
 
-def verdict_sentence(verification: Verification) -> str:
+def verdict_sentence(verification: Verification, extent: str | None = None) -> str:
     """The verdict, with the place that matters most."""
     lines, files = verification.coverage.lines, len(verification.coverage.files)
-    extent = f"{_many(lines, 'line')} in {_many(files, 'file')}"
+    vouched = "it" if extent else "any line"
+    extent = extent or f"{_many(lines, 'line')} in {_many(files, 'file')}"
     found, first = len(verification.findings), verification.first_bad
     worst = first or next((one for one in verification.findings if one.severity == "warn"), None)
-    about = "" if worst is None else f"{place(worst)} {PHRASES[worst.name]}"
+    about = "" if worst is None else f"{place(worst)} {phrase(worst)}"
     more = f" ({_many(found, 'finding')})" if found > 1 else ""
     match verification.verdict:
         case "tampered":
@@ -110,7 +118,7 @@ def verdict_sentence(verification: Verification) -> str:
         case "warn":
             return f"WARNING: nothing was found to be changed, but {about}{more}; {extent}"
         case "unverifiable":
-            why = f"{about}{more}" if worst else "no key that was given vouches for any line"
+            why = f"{about}{more}" if worst else f"no key that was given vouches for {vouched}"
             return f"UNVERIFIABLE: {why}; {extent}"
     return f"OK: nothing was found to be changed; {extent}"
 
@@ -161,14 +169,27 @@ def _files(verification: Verification) -> Iterator[str]:
     files = verification.coverage.files
     if not files:
         return
-    header = ["FILE", "CONVENTION", "STATE", "LINES", "HMAC OK", "ATTESTED"]
+    broken = {one.file for one in verification.findings if one.severity == "error"}
+    states = {file.name: state(file, broken) for file in files}
+    shown = _shown(files, states)
+    figures = {
+        "LINES": [file.lines for file in shown],
+        "HMAC OK": [file.hmac_ok for file in shown],
+        "ATTESTED": [file.attested for file in shown],
+    }
+    checked = {name: column for name, column in figures.items() if name == "LINES" or any(column)}
     rows = [
-        [
-            file.name,
-            file.convention,
-            state(file),
-            *map(units.count, (file.lines, file.hmac_ok, file.attested)),
-        ]
-        for file in files
+        [file.name, file.convention, states[file.name], *map(units.count, numbers)]
+        for file, *numbers in zip(shown, *checked.values(), strict=True)
     ]
-    yield from aligned(header, rows, left=3)
+    yield from aligned(["FILE", "CONVENTION", "STATE", *checked], rows, left=3)
+    if len(shown) < len(files):
+        yield f"… {_many(len(files) - len(shown), 'file')} more: --json lists all"
+
+
+def _shown(files: Sequence[FileCoverage], states: Mapping[str, str]) -> list[FileCoverage]:
+    """In their order: those that are not simply ok, and as many of the newest as there is room for."""
+    troubled = [file.name for file in files if states[file.name] not in WELL][:_MOST_FILES]
+    well = [file.name for file in reversed(files) if states[file.name] in WELL]
+    names = {*troubled, *well[: _MOST_FILES - len(troubled)]}
+    return [file for file in files if file.name in names]

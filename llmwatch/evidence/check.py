@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
+from llmwatch.audit.attestation import ASKS_FOR_KEY
 from llmwatch.audit.checkpoints import CHECKPOINTS
-from llmwatch.audit.findings import Coverage, Finding, Verdict, Verification, count_classes
-from llmwatch.audit.folder import Log, LogFile, find_logs
+from llmwatch.audit.findings import (
+    LINE_CLASSES,
+    OTHER_CLASSES,
+    Coverage,
+    Finding,
+    Severity,
+    Verdict,
+    Verification,
+    count_classes,
+)
+from llmwatch.audit.folder import Log, find_logs
 from llmwatch.audit.keys import KeyRing
 from llmwatch.audit.notes import Note, NoteVerifier, split_notes
-from llmwatch.audit.verify import verify
+from llmwatch.audit.promises import NO_PUBLIC_KEY
+from llmwatch.audit.verify import first_bad, verify
 from llmwatch.errors import LlmwatchError
 from llmwatch.evidence.package.make import LOG
 from llmwatch.evidence.package.manifest import FORMAT, MANIFEST
@@ -27,15 +38,26 @@ _NO_LOG = (
     "the package holds no audit log: its records are as they were exported, and nothing shows what was logged"
 )
 _AT_EXPORT = "when it was made, the chain of its log was found to be {verdict}"
+_TOLD = "found when the package was made; the log is not in it"
+_FOUND_BEFORE = "the package is as it was made: what was found is in the log that was put into it"
+_OTHER_KEY = "what is signed of the log was not checked: the public key is another than that of the log"
+_NOT_CHECKED = "the log in the package was not checked: there are links or other things in place of files"
+_BEFORE = "it goes on from a day before the window, which is not in the package"
+_AFTER = "the log goes on after the window, with lines that are not in the package"
+_VERDICTS = ("ok", "warn", "tampered", "unverifiable")
 
 
-def check_package(folder: Path, public: NoteVerifier | None, ring: KeyRing | None = None) -> Verification:
-    """Check a package. Whatever lies in the folder is an answer, and no error."""
-    check = _Check(folder, public)
-    sums = check.seal()
-    check.files(sums)
+def check_package(folder: Path, publics: Sequence[NoteVerifier], ring: KeyRing | None = None) -> Verification:
+    """Check a package. Whatever lies in the folder is an answer, and no error.
+
+    `publics`: keys that may have signed the package, and the log in it.
+    """
+    check = _Check(folder, publics)
+    sums = check.sums()
+    check.files(sums or {})
     document = check.manifest()
-    inside = check.log(ring or KeyRing())
+    check.signature(document)
+    inside = check.log(ring or KeyRing(), document)
     check.chain_at_export(document, inside)
     return check.result(inside)
 
@@ -43,49 +65,57 @@ def check_package(folder: Path, public: NoteVerifier | None, ring: KeyRing | Non
 @dataclass
 class _Check:
     folder: Path
-    public: NoteVerifier | None
+    publics: Sequence[NoteVerifier]
     findings: list[Finding] = field(default_factory=list)
     sentences: list[str] = field(default_factory=list)
     signed: bool = False
+    digest: str | None = None
+    """Of the list of hashes."""
     read: int = 0
     """Files that are as they were listed."""
+    regular: bool = True
+    """Whether all that is there are files that can be read, so that the log may be looked into."""
 
     def find(
-        self, name: str, file: str, detail: str, *, expected: str | None = None, actual: str | None = None
+        self,
+        name: str,
+        file: str,
+        detail: str,
+        *,
+        expected: str | None = None,
+        actual: str | None = None,
+        given: Severity = "error",
     ) -> None:
         """Something is not as it should be."""
-        self.findings.append(Finding(name, file, detail=detail, expected=expected, actual=actual))
+        self.findings.append(
+            Finding(name, file, detail=detail, expected=expected, actual=actual, given=given)
+        )
 
-    def seal(self) -> Mapping[str, str]:
-        """The list of hashes, and who signed it."""
+    def sums(self) -> Mapping[str, str] | None:
+        """The list of hashes."""
         try:
             data = read_bytes(self.folder / SUMS)
         except OSError as error:
-            self.find(
-                "digest_missing", SUMS, f"there is no list of hashes that can be read ({error.strerror})"
-            )
-            self.findings[-1] = replace(self.findings[-1], given="error")
-            return {}
+            detail = f"there is no list of hashes that can be read ({error.strerror})"
+            self.find("digest_missing", SUMS, detail)
+            return None
+        self.digest = sha256(data).hexdigest()
         sums = read_sums(data)
         if sums is None:
-            self.find(
-                "digest_mismatch",
-                SUMS,
-                "it is no list of hashes as sha256sum writes it, or names a file outside",
-            )
-        self._signature(sha256(data).hexdigest())
-        return sums or {}
+            detail = "it is no list of hashes as sha256sum writes it, or names a file outside"
+            self.find("digest_mismatch", SUMS, detail)
+        return sums
 
-    def _signature(self, digest: str) -> None:
+    def signature(self, document: Mapping[str, object]) -> None:
+        """Who signed the list of hashes."""
         try:
             found = read_note(read_bytes(self.folder / NOTE))
         except FileNotFoundError:
-            if self.public:
-                self.find(
-                    "digest_bad_signature",
-                    NOTE,
-                    "there is no signature: it was never signed, or it was taken away",
-                )
+            if document.get("signed_by") is not None:
+                detail = f"{document['signed_by']} signed the package, and the signature was taken away"
+                self.find("digest_bad_signature", NOTE, detail)
+            elif self.publics:
+                self.find("digest_missing", NOTE, "nobody signed the package", given="warn")
             self.sentences.append(_NOT_SIGNED)
             return
         except OSError:
@@ -94,38 +124,31 @@ class _Check:
             self.find("digest_bad_signature", NOTE, "it is no signed note of a package")
             return
         note, said = found
-        if said.sha256 != digest:
-            self.find(
-                "digest_mismatch",
-                SUMS,
-                "it is not the list that was signed",
-                expected=said.sha256,
-                actual=digest,
-            )
-        if self.public is None:
+        whole = said.sha256 == self.digest
+        if not whole:
+            detail = "it is not the list that was signed"
+            self.find("digest_mismatch", SUMS, detail, expected=said.sha256, actual=self.digest)
+        if not self.publics:
             self.sentences.append(_NO_KEY)
-        elif self.public.signed(note):
-            self.signed = said.sha256 == digest
-            self.sentences.append(
-                f"the list of hashes was signed by {said.origin}, who says at {said.created}"
-            )
+        elif any(public.signed(note) for public in self.publics):
+            self.signed = whole
+            by = f"the list of hashes was signed by {said.origin}, who says at {said.created}"
+            self.sentences.append(by)
         else:
-            self.find(
-                "digest_bad_signature",
-                NOTE,
-                f"{said.origin} is named as who signed, and the public key did not",
-            )
+            detail = f"{said.origin} is named as who signed, and the public key did not"
+            self.find("digest_bad_signature", NOTE, detail)
 
     def files(self, sums: Mapping[str, str]) -> None:
         """Each file is as it was listed; none is missing, none was added."""
-        present = set(files_of(self.folder))
+        try:
+            present = set(files_of(self.folder))
+        except OSError as error:
+            self.find("file_missing", ".", f"the folder cannot be read ({error.strerror})")
+            return
         for name in sorted(present | set(sums)):
             if name not in sums:
-                self.find(
-                    "digest_mismatch",
-                    name,
-                    "it is in the package and not in its list of hashes: it was added",
-                )
+                self.regular &= _is_file(self.folder / name)
+                self.find("digest_mismatch", name, "it is not in the list of hashes: it was added")
             elif name not in present:
                 self.find("file_missing", name, "it is in the list of hashes and not in the package")
             else:
@@ -134,8 +157,10 @@ class _Check:
     def _file(self, name: str, expected: str) -> None:
         try:
             actual = hash_of(self.folder / name)
-        except OSError as error:
-            self.find("digest_mismatch", name, f"it cannot be read as a file ({error.strerror or error})")
+        except (OSError, ValueError) as error:
+            self.regular = False
+            why = getattr(error, "strerror", None) or error
+            self.find("digest_mismatch", name, f"it cannot be read as a file ({why})")
             return
         if actual != expected:
             self.find("digest_mismatch", name, "it is not as it was listed", expected=expected, actual=actual)
@@ -152,12 +177,17 @@ class _Check:
             self.find("digest_mismatch", MANIFEST, f"it is no manifest of the format {FORMAT}")
             return {}
         said = document.get("records")
-        if not self.findings and isinstance(said, dict):
+        if not isinstance(said, dict):
+            self.find("digest_mismatch", MANIFEST, "it does not say how many records there are")
+        elif not self.findings:
             for name, actual in self._counts().items():
                 if said.get(name) != actual:
-                    counts = {"expected": str(said.get(name)), "actual": str(actual)}
                     self.find(
-                        "digest_mismatch", name, "it has not as many records as the manifest says", **counts
+                        "digest_mismatch",
+                        name,
+                        "it has not as many records as the manifest says",
+                        expected=str(said.get(name)),
+                        actual=str(actual),
                     )
         return document
 
@@ -171,47 +201,59 @@ class _Check:
             self.find("digest_mismatch", MANIFEST, "its records cannot be read")
             return {}
 
-    def log(self, ring: KeyRing) -> Verification | None:
+    def log(self, ring: KeyRing, document: Mapping[str, object]) -> Verification | None:
         """The audit log inside, by itself: days that are not in the window are not missing."""
+        if not self.regular:
+            self.sentences.append(_NOT_CHECKED)
+            return None
         try:
             logs = tuple(_partial(log) for log in _logs(self.folder / LOG))
-            return verify(logs, ring=ring, public=self._public_of(logs)) if logs else None
+            if not logs:
+                return None
+            public, other = self._public_of(logs)
+            inside = _in_window(verify(logs, ring=ring, public=public), document.get("window"))
         except (LlmwatchError, OSError) as error:
             self.find("digest_mismatch", LOG, f"the log in the package cannot be read: {error}")
             return None
+        return _said(inside, _OTHER_KEY) if other else inside
 
-    def _public_of(self, logs: Iterable[Log]) -> NoteVerifier | None:
-        """The public key, if it is that of the log too: a package may be signed by another than its log."""
-        for log in logs:
-            notes = (
-                split_notes((log.folder / CHECKPOINTS).read_bytes())
-                if (log.folder / CHECKPOINTS).is_file()
-                else ()
-            )
-            if self.public and any(isinstance(note, Note) and self.public.claims(note) for note in notes):
-                return self.public
-        return None
+    def _public_of(self, logs: Iterable[Log]) -> tuple[NoteVerifier | None, bool]:
+        """The key that signed the log, and whether another did: a package may be signed by another than its log."""
+        notes = [note for log in logs for note in _notes_of(log)]
+        for public in self.publics:
+            if any(public.claims(note) for note in notes):
+                return public, False
+        return None, bool(notes and self.publics)
 
     def chain_at_export(self, document: Mapping[str, object], inside: Verification | None) -> None:
-        """What the maker of the package found."""
+        """What the maker of the package found. Without the log, that is all there is to know of it."""
         chain = document.get("chain")
-        if isinstance(chain, dict):
-            self.sentences.append(_AT_EXPORT.format(verdict=chain.get("verdict")))
-        if inside is None:
-            self.sentences.append(_NO_LOG)
+        verdict = chain.get("verdict") if isinstance(chain, dict) else None
+        if verdict in _VERDICTS:
+            self.sentences.append(_AT_EXPORT.format(verdict=verdict))
+        if inside is not None:
+            return
+        self.sentences.append(_NO_LOG)
+        first = chain.get("first_bad") if isinstance(chain, dict) else None
+        if verdict == "tampered" and isinstance(first, dict):
+            name, file, line = first.get("class"), first.get("file"), first.get("line")
+            known = name if name in LINE_CLASSES or name in OTHER_CLASSES else "malformed"
+            place = f"{file}, line {line}" if isinstance(line, int) else str(file)
+            self.find(str(known), LOG, f"{place}: {_TOLD}")
 
     def result(self, inside: Verification | None) -> Verification:
         """Package and log together; errors of the package come first, for they explain those of the log."""
         coverage = inside.coverage if inside else Coverage()
-        extent = f"{self.read:,} files of the package are as they were listed"
         findings = (*self.findings, *(inside.findings if inside else ()))
-        said = (extent, *self.sentences, *coverage.sentences, _AS_MADE)
+        said = [f"{self.read:,} files of the package are as they were listed", *self.sentences]
+        if self.signed and not self.findings and any(one.severity == "error" for one in findings):
+            said.append(_FOUND_BEFORE)
         first = next(
             (one for one in self.findings if one.severity == "error"), inside.first_bad if inside else None
         )
         return Verification(
             self._verdict(findings),
-            replace(coverage, sentences=tuple(dict.fromkeys(said))),
+            replace(coverage, sentences=tuple(dict.fromkeys((*said, *coverage.sentences, _AS_MADE)))),
             findings,
             first,
             count_classes(findings),
@@ -227,6 +269,10 @@ class _Check:
         return "warn" if "warn" in severities else "ok"
 
 
+def _is_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
 def _logs(folder: Path) -> Iterator[Log]:
     if not folder.is_dir() or folder.is_symlink():
         return
@@ -236,5 +282,39 @@ def _logs(folder: Path) -> Iterator[Log]:
 
 
 def _partial(log: Log) -> Log:
-    """Names say that a file is in the log of the package."""
-    return Log(log.folder, tuple(LogFile(file.path, file.name, file.day) for file in log.files), whole=False)
+    """A part of a log: days that are not there may be outside the window."""
+    return Log(log.folder, log.files, whole=False)
+
+
+def _in_window(found: Verification, window: object) -> Verification:
+    """Where the window cuts a log there is more of it before and after, which is no damage."""
+    since, until = (
+        (window.get(name) for name in ("since", "until")) if isinstance(window, dict) else (None, None)
+    )
+    files = {file.name: file for file in found.coverage.files}
+    first = next(iter(files), None)
+
+    def eased(one: Finding) -> Finding:
+        if since and one.name == "head_unlinked" and one.severity == "warn" and one.file == first:
+            return replace(one, given="info", detail=_BEFORE)
+        whole = one.file not in files or files[one.file].sealed
+        return (
+            replace(one, given="info", detail=_AFTER)
+            if until and one.name == "tail_missing" and whole
+            else one
+        )
+
+    findings = tuple(map(eased, found.findings))
+    return replace(found, findings=findings, first_bad=first_bad(findings))
+
+
+def _notes_of(log: Log) -> Iterator[Note]:
+    path = log.folder / CHECKPOINTS
+    if path.is_file():
+        yield from (note for note in split_notes(path.read_bytes()) if isinstance(note, Note))
+
+
+def _said(found: Verification, sentence: str) -> Verification:
+    """With a sentence about the key of the log in place of those that ask for one."""
+    kept = (one for one in found.coverage.sentences if NO_PUBLIC_KEY not in one and ASKS_FOR_KEY not in one)
+    return replace(found, coverage=replace(found.coverage, sentences=(*kept, sentence)))

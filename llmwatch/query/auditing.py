@@ -45,6 +45,8 @@ _UNANCHORED = (
 )
 _STREAMED = "log groups and pipes have no checkpoints: lines that were cut off at the end are not missed"
 
+_PUT_BACK = "this break was seen, and is not there any more: somebody put the file back as it was"
+
 _SEEN_ONCE = ("tail_missing", "file_twice_differs")
 """Only who saw the file as it was can find these."""
 
@@ -257,11 +259,13 @@ class AuditWatch:
         if shown:
             read = {chain.source for chain in chains}
             found = [self._located(one, seq_of, read) for one in found[:_MOST_FINDINGS]]
+        files = list(self._files(chains))
+        files.reverse()
         return Audited(
-            files=tuple(self._files(chains)),
+            files=tuple(sorted(files, key=lambda file: _URGENCY.index(file.state))),
             findings=tuple(found[:_MOST_FINDINGS]),
             broken=None if first is None else replace(first.finding, file=first.source),
-            sentences=tuple(self._sentences(chains)),
+            sentences=(*self._put_back(rest), *self._sentences(chains)),
             checking=self._thread is not None and self._thread.is_alive(),
         )
 
@@ -334,7 +338,7 @@ class AuditWatch:
                 state=self._state(chain, covered, checked),
                 lines=chain.lines,
                 hmac_ok=chain.hmac_ok,
-                attested=covered.attested if covered else None,
+                attested=covered.attested if covered and self._public else None,
                 first_bad=_first_bad(chain, covered),
             )
 
@@ -349,6 +353,16 @@ class AuditWatch:
         if chain.hmac_ok or (covered is not None and covered.attested):
             return "ok"
         return "wrong key" if self._ring is not None and self._ring.secrets else "links only"
+
+    def _put_back(self, found: Iterable[AuditFinding]) -> Iterator[str]:
+        """That the first break is no more: what is verified now would seem to contradict it."""
+        from llmwatch.audit.wording import place
+
+        broken = self._broken
+        if broken is None:
+            return
+        if not any(one.source == broken.source and one.finding.severity == "error" for one in found):
+            yield f"{place(replace(broken.finding, file=os.path.basename(broken.source)))}: {_PUT_BACK}"
 
     def _sentences(self, chains: Iterable[Chain]) -> Iterator[str]:
         chains = tuple(chains)
@@ -372,6 +386,7 @@ class AuditWatch:
 
 
 _RANKS = {"error": 0, "warn": 1, "info": 2}
+_URGENCY: tuple[AuditState, ...] = ("broken", "warning", "wrong key", "links only", "ok")
 
 
 def _same(one: AuditFinding, other: AuditFinding) -> bool:

@@ -34,12 +34,12 @@ class _Text(Protocol):
     def write(self, text: str, /) -> object: ...
 
 
-def json_text(value: object) -> str:
+def json_text(value: object, *, indent: int | None = None) -> str:
     """JSON that holds any text exactly and is harmless on a terminal: all but printable ASCII is escaped."""
     try:
-        text = json.dumps(value, default=_plain, allow_nan=False)
+        text = json.dumps(value, default=_plain, allow_nan=False, indent=indent)
     except ValueError:
-        text = json.dumps(_without_nan(value), default=_plain, allow_nan=False)
+        text = json.dumps(_without_nan(value), default=_plain, allow_nan=False, indent=indent)
     return text.replace("\x7f", "\\u007f")
 
 
@@ -125,8 +125,12 @@ def _file_bytes(form: str, columns: Sequence[str], rows: Sequence[Sequence[objec
 
 def _csv_cell(value: object) -> object:
     """Cleaned text that no spreadsheet takes for a formula; what is no finite number is as unknown as in JSON."""
+    if isinstance(value, str) and len(value) < _LONGEST_CELL and value.isascii() and value.isprintable():
+        return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
     if isinstance(value, float) and not math.isfinite(value):
         return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if value is None or isinstance(value, int | float | Decimal):
         return value
     if isinstance(value, datetime):

@@ -26,10 +26,20 @@ def mutate(files: Files, chance: random.Random, count: int) -> Files:
 
 
 def is_cut(files: Files, original: Files) -> bool:
-    """Whether nothing but whole lines at the very end is missing: that only checkpoints can tell."""
-    left = [(name, line) for name in sorted(files) for line in files[name]]
-    whole = [(name, line) for name in sorted(original) for line in original[name]]
-    return left == whole[: len(left)] and bool(left) and all(files.values()) and set(files) <= set(original)
+    """Whether nothing but whole lines at the very end is missing: that only checkpoints can tell.
+
+    Nor does any line tell the name of the last file; its digest does.
+    """
+    left, whole = ([logs[name] for name in sorted(logs)] for logs in (files, original))
+    names = [sorted(logs)[: len(left) - 1] for logs in (files, original)]
+    *full, last = left or [[]]
+    return (
+        bool(last)
+        and names[0] == names[1]
+        and len(left) <= len(whole)
+        and full == whole[: len(full)]
+        and last == whole[len(full)][: len(last)]
+    )
 
 
 def split_lines(files: Files) -> Files:

@@ -105,7 +105,9 @@ def _assert_linked(folder: Path) -> None:
 
 def _assert_sealed(folder: Path, lines: Sequence[bytes]) -> None:
     previous = None
+    signed = {checkpoint.size for checkpoint in checkpoints_of(folder)}
     for digest, note in digests_of(folder):
+        assert digest.first + digest.lines in signed
         data = (folder / digest.file).read_bytes()
         own = data.splitlines()
         assert (digest.size, digest.lines, digest.sha256) == (len(data), len(own), sha256(data).hexdigest())

@@ -282,3 +282,12 @@ def test_no_bytes_make_it_raise(data: bytes) -> None:
     for text in (data, HONEST[:300] + data + HONEST[300:], data + HONEST):
         line = read_line(text, RING)
         assert line.kid is None or line.canonical is not None
+
+
+def test_what_several_crashes_in_a_row_left_is_no_change() -> None:
+    first, second, whole = recipe.lines(recipe.entries(3))
+    for cut in (*range(1, 9), 80, 300):
+        glued = read_line(first[:200] + second[:cut] + whole[:-1], RING)
+        assert (glued.flaw, glued.recovered) == ("torn_fragment", read_line(whole[:-1], RING))
+        assert read_line(first[:200] + second[:cut], RING).flaw == "torn_fragment"
+    assert read_line(first[:-1] + second[:80] + whole[:-1], RING).flaw == "malformed"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.audit import recipe
-from tests.audit.chained import FORMATS, Files, check, day_name, edited, log, rechained
+from tests.audit.chained import FORMATS, NO_KEYS, Files, check, day_name, edited, log, rechained
 
 ONE, TWO, THREE = (day_name(number) for number in range(3))
 LINES = (8, 10, 6)
@@ -347,6 +347,7 @@ ROWS = (
         UNSEEN,
         v2=tampered("file_renamed", 1, None, "audit_2026-03-02b.jsonl"),
     ),
+    Row("rename the last file", rename(THREE, day_name(8)), UNSEEN),
     Row(
         "rename the last file to the front",
         rename(THREE, "audit_2026-01-01.jsonl"),
@@ -461,3 +462,27 @@ def test_a_change_is_found_where_it_is_and_called_what_it_is(row: Row, kind: str
     assert checked.lines == sum(
         bool(line.strip()) for data in files.values() for line in b"".join(data).splitlines()
     )
+
+
+SIGNATURES = {row.name for row in ROWS if row.name.startswith(("signature", "no signature"))}
+"""Changes that only a key can see."""
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_without_the_key_the_chain_alone_shows_all_but_signatures_and_a_chain_that_was_made_anew(
+    kind: str, tmp_path: Path
+) -> None:
+    for row in ROWS:
+        files = log(kind, *LINES)
+        row.change(files)
+        checked = check(files, tmp_path, NO_KEYS)
+        made_anew = kind == "fresh" and row.name in (
+            "edit and chain, last line",
+            "edit and chain to the end of the file",
+        )
+        if row.name in SIGNATURES or made_anew:
+            assert (checked.verdict, checked.findings) == ("unverifiable", ()), row.name
+        elif row.seen(kind).verdict == "tampered":
+            assert checked.verdict == "tampered", row.name
+        for path in tmp_path.iterdir():
+            path.unlink()

@@ -18,7 +18,9 @@ from unittest.mock import patch
 import pytest
 
 from llmwatch.audit.findings import Coverage, FileCoverage, Finding, Verification
-from llmwatch.audit.notes import verifier_key
+from llmwatch.audit.keys import KeyRing
+from llmwatch.audit.notes import NoteVerifier, verifier_key
+from llmwatch.audit.promises import sentences
 from llmwatch.cli import verify
 from llmwatch.cli.verify_output import document, print_text
 from llmwatch.sources.source import SourceState, SourceStatus
@@ -62,6 +64,17 @@ def sealed(tmp_path: Path) -> Path:
     written = SealedLog(folder)
     written.day("2026-02-26", 8)
     written.day("2026-02-27", 10, seal=False)
+    return folder
+
+
+@pytest.fixture
+def sealed_days(tmp_path: Path) -> Path:
+    folder = tmp_path / "days"
+    folder.mkdir()
+    written = SealedLog(folder)
+    for day in ("2026-02-25", "2026-02-26", "2026-02-27"):
+        written.day(day, 6)
+    written.day("2026-02-28", 4, seal=False)
     return folder
 
 
@@ -241,7 +254,8 @@ def test_logs_of_two_folders_are_told_apart(log: Path, tmp_path: Path, key: Path
 
 def test_a_folder_with_a_manifest_is_checked_as_a_package(tmp_path: Path, public: Path) -> None:
     (tmp_path / "pack").mkdir()
-    (tmp_path / "pack" / verify.MANIFEST).write_text("{}")
+    for name in ("manifest.json", "records.jsonl"):
+        (tmp_path / "pack" / name).write_text("{}")
     ran = here("verify", tmp_path / "pack", "--public-key", public)
     assert (ran.code, "SHA256SUMS" in ran.text) == (1, True)
     assert_refused(here("verify", tmp_path / "pack", tmp_path), 2, "alone")
@@ -379,3 +393,111 @@ def test_a_thousand_findings_are_not_all_listed_for_people(capsys: pytest.Captur
 
 def test_keys_for_the_monitor_need_a_terminal(log: Path, key: Path) -> None:
     assert_refused(here("tail", log, "--no-follow", "--key-file", key), 2, "llmwatch verify")
+
+
+# For who is tired
+
+
+def test_a_reader_who_leaves_after_the_first_line_gets_the_exit_code_all_the_same(
+    log: Path, key: Path
+) -> None:
+    change(log / DAY, 17)
+    for form in ((), ("--json",)):
+        reading, writing = os.pipe()
+        os.close(reading)
+        with os.fdopen(writing, "wb") as gone:
+            ran = subprocess.run(
+                [sys.executable, "-m", "llmwatch", "verify", log, "--key-file", key, *form],
+                stdout=gone,
+                stderr=subprocess.PIPE,
+                check=False,
+                env=environment(),
+            )
+        assert (ran.returncode, ran.stderr) == (1, b"")
+
+
+def test_a_missing_file_is_said_before_any_advice_about_keys(tmp_path: Path) -> None:
+    ran = here("verify", tmp_path / "nowhere.jsonl")
+    assert ran.code == 3
+    assert "no --key-file" not in ran.stderr
+    assert "is not there" in ran.stderr
+
+
+def test_several_lines_take_a_plural(log: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.key"
+    other.write_text("another\n")
+    other.chmod(0o600)
+    first = here("verify", log, "--key-file", other).out.decode().splitlines()[0]
+    assert f"{BEFORE} lines 1 to 8 were signed with a key that was not given" in first
+    stray = tmp_path / "passwd"
+    stray.write_text("root:x:0:0\nbin:x:1:1\n")
+    assert "passwd lines 1 to 2 are not entries" in here("verify", stray).out.decode()
+
+
+def test_a_file_that_lost_its_end_is_not_ok(sealed: Path, public: Path) -> None:
+    path = sealed / DAY
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-3]))
+    rows = [line.split() for line in here("verify", sealed, "--public-key", public).out.decode().splitlines()]
+    assert [row[2:4] for row in rows if row[:1] == [DAY]] == [["not", "ok"]]
+
+
+def test_a_column_in_which_nothing_was_checked_is_not_there(sealed: Path, public: Path, key: Path) -> None:
+    shown = here("verify", sealed, "--public-key", public).out.decode()
+    assert ("HMAC OK" in shown, "ATTESTED" in shown) == (False, True)
+    shown = here("verify", sealed, "--key-file", key).out.decode()
+    assert ("HMAC OK" in shown, "ATTESTED" in shown) == (True, False)
+
+
+def test_a_missing_day_is_the_first_break_whatever_key_is_given(
+    sealed_days: Path, public: Path, key: Path
+) -> None:
+    (sealed_days / BEFORE).unlink()
+    for keys in (("--public-key", public), ("--public-key", public, "--key-file", key)):
+        ran = here("verify", sealed_days, *keys, "--json")
+        found = json.loads(ran.out)
+        assert [one["class"] for one in found["findings"]] == ["file_missing"]
+        assert found["first_bad"]["file"] == BEFORE
+
+
+def test_of_many_files_those_that_are_not_ok_are_listed_and_the_newest(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    files = tuple(
+        FileCoverage(f"audit_{number:03}.jsonl", "v2", 5, 5, first_bad=2 if number in (0, 7) else None)
+        for number in range(60)
+    )
+    print_text(Verification("ok", Coverage(300, 300, files=files)))
+    shown = capsys.readouterr().out
+    listed = [line.split()[0] for line in shown.splitlines() if line.startswith("audit_")]
+    assert listed == [f"audit_{number:03}.jsonl" for number in (0, 7, *range(22, 60))]
+    assert "… 20 files more" in shown
+
+
+@pytest.mark.parametrize(
+    ("attested", "tail", "words"),
+    [
+        (0, 10, "none attested by a signed checkpoint or digest"),
+        (10, 0, "all attested by signed checkpoints or digests"),
+        (9, 1, "the last line is not attested"),
+        (8, 2, "the last 2 are not attested"),
+        (9, 0, "1 is not attested"),
+        (6, 0, "4 are not attested"),
+        (6, 1, "4 are not attested, the last line among them"),
+        (6, 2, "4 are not attested, the last 2 among them"),
+    ],
+)
+def test_every_line_that_is_not_attested_is_counted(attested: int, tail: int, words: str) -> None:
+    coverage = Coverage(10, 0, attested, tail)
+    said = sentences(coverage, KeyRing(), NoteVerifier(SIGNER.public, ORIGIN), ())
+    assert said[0].endswith(words)
+
+
+def test_a_wrong_secret_is_not_said_to_have_left_days_out(sealed: Path, public: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.key"
+    other.write_text("another\n")
+    other.chmod(0o600)
+    shown = here("verify", sealed, "--public-key", public, "--key-file", other).out.decode()
+    assert "HMAC right on 0 of 18" in shown
+    assert "not looked at" not in shown
+    shown = here("verify", sealed, "--public-key", public, "--key-file", other, "--quick").out.decode()
+    assert "HMAC right on 0 of 10; 8 in sealed days, whose digests are signed, not looked at" in shown

@@ -89,9 +89,34 @@ def test_a_break_stays_also_when_the_file_is_mended(tmp_path: Path) -> None:
     assert audited.broken is not None
     assert audited.findings[0].finding.line == 4
     assert audited.files[0].state == "broken"
+    assert not any("put the file back" in sentence for sentence in audited.sentences)
     audited = verified(watch)
     assert audited.broken is not None
     assert audited.findings[0].finding.line == 4
+    assert audited.sentences[0].startswith(f"{DAY} line 4: this break was seen, and is not there any more")
+    watch.stop()
+
+
+def test_the_worst_file_comes_first_and_of_the_others_the_newest(tmp_path: Path) -> None:
+    watch = AuditWatch(RING)
+    for day, bad in (("26", False), ("27", True), ("28", False)):
+        path = tmp_path / f"audit_2026-02-{day}.jsonl"
+        log = recipe.lines(recipe.entries(3))
+        lines = [log[0], edited(log[1]), log[2]] if bad else log
+        path.write_bytes(b"".join(lines))
+        watch.see(piece(str(path), lines))
+    audited = watch.audited(nowhere)
+    assert audited is not None
+    assert [Path(file.source).name[-8:-6] for file in audited.files] == ["27", "28", "26"]
+
+
+def test_without_a_public_key_nobody_knows_how_many_lines_are_attested(tmp_path: Path) -> None:
+    path = tmp_path / DAY
+    log = recipe.lines(recipe.entries(3))
+    path.write_bytes(b"".join(log))
+    watch = AuditWatch(RING)
+    seen(piece(str(path), log), watch=watch)
+    assert verified(watch).files[0].attested is None
     watch.stop()
 
 

@@ -115,6 +115,21 @@ async def test_enter_leads_to_the_line_and_escape_back(start: Start) -> None:
         assert "not read here" in stage.notices()[-1]
 
 
+async def test_enter_on_a_file_that_is_well_says_so(start: Start) -> None:
+    async with start(AuditFeed(audit=WELL), SMALL) as stage:
+        await stage.press("a", "enter")
+        assert "Nothing was found in this file" in stage.notices()[-1]
+
+
+async def test_a_finding_of_several_lines_names_the_last_too(start: Start) -> None:
+    several = replace(EDITED, name="wrong_key", line=1, line_to=1_500, count=1_500)
+    async with start(
+        AuditFeed(audit=replace(WELL, findings=(AuditFinding(several, FIRST),))), SMALL
+    ) as stage:
+        await stage.press("a")
+        assert "lines 1 to 1,500 were signed with a key that was not given" in stage.text()
+
+
 async def test_the_pane_stands_beside_the_others_where_there_is_room(start: Start) -> None:
     async with start(AuditFeed(audit=BROKEN), LARGE) as stage:
         await stage.press("a")

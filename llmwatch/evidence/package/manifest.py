@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from importlib.metadata import version
 
 from llmwatch import __version__
@@ -27,13 +26,28 @@ class Asked:
     prices_sha256: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What is in a package besides the report."""
+
+    records: Mapping[str, int]
+    """File → how many it has."""
+
+    log: Sequence[str]
+    """Files of the audit log."""
+
+    log_left_out: str | None
+    """Why there are none."""
+
+    signer: str | None
+
+
 def manifest(
     report: Report,
     asked: Asked,
     sources: Sequence[SourceRecord],
     gaps: Sequence[str],
-    records: Mapping[str, int],
-    log: Sequence[str],
+    contents: Contents,
     redaction: Redaction | None,
     chain: Mapping[str, object] | None,
 ) -> dict[str, object]:
@@ -64,8 +78,10 @@ def manifest(
         },
         "unmetered": {"calls": spots.unmetered},
         "price_table": _prices(asked),
-        "records": dict(records),
-        "log": list(log),
+        "records": dict(contents.records),
+        "signed_by": contents.signer,
+        "log": list(contents.log),
+        "log_left_out": contents.log_left_out,
         "redaction": _redaction(redaction),
         "chain": chain,
     }
@@ -91,11 +107,3 @@ def _redaction(redaction: Redaction | None) -> dict[str, object] | None:
         return None
     kept = "kept by whoever made the package" if redaction.kept else "thrown away: nobody can link pseudonyms"
     return {"key_id": redaction.kid if redaction.kept else None, "key": kept, "policy": dict(POLICY)}
-
-
-def made_at(document: Mapping[str, object]) -> datetime | None:
-    """When a package says it was made."""
-    try:
-        return datetime.fromisoformat(str(document.get("created")))
-    except ValueError:
-        return None

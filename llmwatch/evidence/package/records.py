@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 from llmwatch.dialects.dialect import quoted
-from llmwatch.query.export import json_text, write_csv
+from llmwatch.errors import SourceError
+from llmwatch.query.export import instant, json_text, write_csv
 from llmwatch.query.scope import Scope
 from llmwatch.store.store import Store
 
@@ -44,7 +47,16 @@ COLUMNS: Mapping[str, str] = {
 
 JSON_LINES, CSV, PARQUET = "records.jsonl", "records.csv", "records.parquet"
 
-_LINES_AT_ONCE = 100_000
+_READ_AS = {"TIMESTAMP": "TIMESTAMPTZ", "DECIMAL(38, 12)": "VARCHAR"}
+"""Of a type in Parquet, what it is read as from JSON lines. Money as text: as a number it were rounded once more."""
+
+_PART = 1 << 20
+
+_LEAST_BUFFER = 16 << 20
+"""Bytes that DuckDB's reader has for a record; more, where one is longer."""
+
+_LINES_AT_ONCE = 25_000
+"""Lines of the log whose calls are in memory at once: of an audit log, as many calls."""
 
 Hide = Callable[[Mapping[str, object]], Mapping[str, object]]
 
@@ -53,7 +65,7 @@ def write_records(
     store: Store, scope: Scope, folder: Path, *, now: datetime, hide: Hide | None = None
 ) -> int:
     """Write the three files; how many records each has. Raises OSError and StoreError."""
-    count = 0
+    count = longest = 0
     with (
         (folder / JSON_LINES).open("w", encoding="ascii", newline="\n") as lines,
         (folder / CSV).open("w", encoding="utf-8", errors="backslashreplace", newline="") as table,
@@ -61,10 +73,12 @@ def write_records(
         write_csv(table, tuple(COLUMNS), ())
         for records in _parts(store, scope, now):
             shown = [hide(record) if hide else record for record in records]
-            lines.writelines(json_text(record) + "\n" for record in shown)
+            texts = [json_text(record) for record in shown]
+            longest = max(longest, *map(len, texts), 0)
+            lines.writelines(f"{text}\n" for text in texts)
             write_csv(table, None, (tuple(record.values()) for record in shown))
             count += len(shown)
-    _write_parquet(folder)
+    _write_parquet(folder, longest)
     return count
 
 
@@ -78,25 +92,41 @@ def _parts(store: Store, scope: Scope, now: datetime) -> Iterator[list[dict[str,
             parameters,
             now=now,
         ).rows
-        yield [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+        yield [dict(zip(COLUMNS, map(_plain, row), strict=True)) for row in rows]
 
 
-def _write_parquet(folder: Path) -> None:
+def _plain(value: object) -> object:
+    """As JSON has it, so that all forms hold the same: times as text, money with the digits of a double."""
+    if isinstance(value, datetime):
+        return instant(value)
+    return Decimal(repr(float(value))) if isinstance(value, Decimal) else value
+
+
+def _write_parquet(folder: Path, longest: int) -> None:
     """From the JSON lines: what one says the other says too."""
     import duckdb
 
-    columns = {name: "TIMESTAMPTZ" if kind == "TIMESTAMP" else kind for name, kind in COLUMNS.items()}
+    columns = {name: _READ_AS.get(kind, kind) for name, kind in COLUMNS.items()}
     shown = ", ".join(
-        f'"{name}" AT TIME ZONE \'UTC\' AS "{name}"' if kind == "TIMESTAMPTZ" else f'"{name}"'
-        for name, kind in columns.items()
+        f'"{name}" AT TIME ZONE \'UTC\' AS "{name}"'
+        if kind == "TIMESTAMP"
+        else f'"{name}"::{kind} AS "{name}"'
+        for name, kind in COLUMNS.items()
     )
-    with duckdb.connect() as connection:
-        connection.execute("SET preserve_insertion_order = true")
-        connection.execute(
-            f"COPY (SELECT {shown} FROM read_json({quoted(str(folder / JSON_LINES))}, "
-            f"format = 'newline_delimited', columns = {columns!r}, maximum_object_size = 268435456)) "
-            f"TO {quoted(str(folder / PARQUET))} (FORMAT parquet)"
-        )
+    try:
+        with duckdb.connect() as connection:
+            connection.execute("SET preserve_insertion_order = true")
+            buffer = max(_LEAST_BUFFER, 2 * longest)
+            connection.execute(
+                f"COPY (SELECT {shown} FROM read_json({quoted(str(folder / JSON_LINES))}, format = "
+                f"'newline_delimited', columns = {columns!r}, maximum_object_size = {buffer})) "
+                f"TO {quoted(str(folder / PARQUET))} (FORMAT parquet, COMPRESSION zstd)"
+            )
+    except duckdb.Error as error:
+        first = str(error).partition("\n")[0]
+        raise SourceError(
+            f"{PARQUET} cannot be written ({first}): free room for it, or name another place"
+        ) from error
 
 
 def count_records(folder: Path) -> dict[str, int]:
@@ -106,9 +136,12 @@ def count_records(folder: Path) -> dict[str, int]:
     import duckdb
 
     with (folder / JSON_LINES).open("rb") as lines:
-        of_lines = sum(1 for _ in lines)
-    with (folder / CSV).open(encoding="utf-8", newline="") as table:
-        of_table = sum(1 for _ in csv.reader(table)) - 1
+        of_lines = sum(part.count(b"\n") for part in iter(partial(lines.read, _PART), b""))
+    try:
+        with (folder / CSV).open(encoding="utf-8", newline="") as table:
+            of_table = sum(1 for _ in csv.reader(iter(partial(table.readline, _PART), ""))) - 1
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
     with duckdb.connect() as connection:
         row = connection.execute("SELECT count(*) FROM read_parquet(?)", [str(folder / PARQUET)]).fetchone()
     return {JSON_LINES: of_lines, CSV: of_table, PARQUET: int(row[0]) if row else 0}

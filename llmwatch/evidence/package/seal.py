@@ -16,7 +16,9 @@ from llmwatch.query.export import instant
 
 SUMS, NOTE = "SHA256SUMS", "SHA256SUMS.note"
 _TYPE = "llmwatch/package/v1"
-_SUM = re.compile(r"([0-9a-f]{64}) [ *](.+)", re.DOTALL)
+_SUM = re.compile(r"(\\?)([0-9a-f]{64}) [ *]([^\n]+)")
+_ESCAPES = {"\\\\": "\\", "\\n": "\n", "\\r": "\r"}
+"""As sha256sum writes names that would break a line; the line begins with a backslash then."""
 _LONGEST = 64 << 20
 
 
@@ -32,10 +34,15 @@ class PackageSeal:
 
 
 def files_of(folder: Path) -> Iterator[str]:
-    """All files below a folder but the list and its note, by their names from there, in order. Raises OSError."""
-    for place, _, names in sorted(os.walk(folder, followlinks=False)):
-        for name in sorted(names):
-            path = (Path(place) / name).relative_to(folder).as_posix()
+    """All files below a folder but the list and its note, by their names from there, in order. Raises OSError.
+
+    A link is a file, wherever it leads; a folder without anything in it is one too, whose name ends with a slash.
+    """
+    for place, folders, names in sorted(os.walk(folder, followlinks=False)):
+        links = [name for name in folders if Path(place, name).is_symlink()]
+        empty = [] if names or folders or Path(place) == folder else [""]
+        for name in sorted((*names, *links, *empty)):
+            path = (Path(place).relative_to(folder) / name).as_posix() + ("" if name else "/")
             if path not in (SUMS, NOTE):
                 yield path
 
@@ -51,7 +58,7 @@ def hash_of(path: Path) -> str:
 
 def write_seal(folder: Path, signer: NoteSigner | None, created: datetime) -> None:
     """List the hashes of all files, and sign the list. Raises OSError."""
-    sums = "".join(f"{hash_of(folder / name)}  {name}\n" for name in files_of(folder)).encode()
+    sums = os.fsencode("".join(_sum_line(hash_of(folder / name), name) for name in files_of(folder)))
     (folder / SUMS).write_bytes(sums)
     if signer:
         digest = sha256(sums).hexdigest()
@@ -59,23 +66,32 @@ def write_seal(folder: Path, signer: NoteSigner | None, created: datetime) -> No
         (folder / NOTE).write_bytes(signer.sign(text))
 
 
+def _sum_line(digest: str, name: str) -> str:
+    escaped = name
+    for escape, char in _ESCAPES.items():
+        escaped = escaped.replace(char, escape)
+    return f"{'' if escaped == name else chr(92)}{digest}  {escaped}\n"
+
+
 def read_sums(data: bytes) -> Mapping[str, str] | None:
     """Name → hash, hex; None if it is no such list, or names a thing twice or outside the package."""
     sums: dict[str, str] = {}
-    try:
-        lines = data.decode().removesuffix("\n").split("\n")
-    except UnicodeDecodeError:
-        return None
-    for line in lines:
+    for line in os.fsdecode(data).removesuffix("\n").split("\n"):
         match = _SUM.fullmatch(line)
-        if match is None or match[2] in sums or not _is_inside(match[2]):
+        name = _unescaped(match[3]) if match and match[1] else match[3] if match else ""
+        if match is None or name in sums or not _is_inside(name):
             return None
-        sums[match[2]] = match[1]
+        sums[name] = match[2]
     return sums
 
 
+def _unescaped(name: str) -> str:
+    return re.sub(r"\\[\\nr]", lambda match: _ESCAPES[match[0]], name)
+
+
 def _is_inside(name: str) -> bool:
-    return not name.startswith("/") and ".." not in name.split("/") and "\0" not in name
+    """Whether it is the one name of a file in the package: no `a/../b`, no `./a`, nothing from the root."""
+    return "\0" not in name and not {"", ".", ".."} & set(name.split("/"))
 
 
 def read_bytes(path: Path) -> bytes:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmwatch.query.scope import aware
+from llmwatch.query.scope import Scope, aware
 from llmwatch.sources.source import OffersFiles, Source, SourceState
 from llmwatch.store.slice import Slice, WholeFile
 from llmwatch.store.store import Store
 
 if TYPE_CHECKING:
     from hashlib import _Hash
+
+_PART = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,8 @@ class SourceRecord:
 
     source: str
     sha256: str | None
-    """Of a file's bytes as they are on disk; of a stream's lines as they came, each with a newline; or unknown."""
+    """Of a file's bytes that were read; of a stream's lines as they came, each with a newline. Unknown of what was
+    read into a database before."""
 
     size: int | None
     """Bytes of the same."""
@@ -34,6 +36,9 @@ class SourceRecord:
     events: int
     malformed: int
     unrecognised: int
+    calls: int
+    """Of those in scope."""
+
     first_time: datetime | None
     last_time: datetime | None
 
@@ -84,8 +89,16 @@ class Witness:
         self._source.close()
 
 
-def list_sources(store: Store, witness: Witness | None) -> tuple[SourceRecord, ...]:
-    """All that lines came from, in order of their names."""
+def list_sources(store: Store, scope: Scope, witness: Witness | None) -> tuple[SourceRecord, ...]:
+    """All that lines came from, and files without any, in order of their names."""
+    condition, parameters = scope.sql()
+    calls = {
+        str(source): int(str(count))
+        for source, count in store.query(
+            f"SELECT source, count(*) FROM calls WHERE reached_model AND {condition} GROUP BY source",
+            parameters,
+        ).rows
+    }
     rows = store.query(
         """SELECT s.source, count(*) FILTER (l.kind IS NOT NULL OR r.seq IS NOT NULL), count(l.kind),
             count(*) FILTER (r.reason = 'malformed'), count(*) FILTER (r.reason = 'unrecognised'),
@@ -93,27 +106,33 @@ def list_sources(store: Store, witness: Witness | None) -> tuple[SourceRecord, .
         FROM lines l JOIN slices s USING (slice_id) LEFT JOIN rejected_lines r ON r.seq = l.rowid
         GROUP BY s.source ORDER BY s.source"""
     ).rows
-    return tuple(_record(row, witness) for row in rows)
+    files = {one.name: one.bytes_read for one in witness.states() if not one.group} if witness else {}
+    found = {str(row[0]): row[1:] for row in rows}
+    records = []
+    for source in sorted({*found, *(name for name in files if Path(name).is_file())}):
+        *counts, first, last = found.get(source, (0, 0, 0, 0, None, None))
+        lines, events, malformed, unrecognised = (int(str(count)) for count in counts)
+        read = _of_file(source, files[source]) if source in files else None
+        digest, size = read or (witness.seen(source) if witness else None) or (None, None)
+        of_it = lines, events, malformed, unrecognised, calls.get(source, 0)
+        records.append(SourceRecord(source, digest, size, *of_it, aware(first), aware(last)))
+    return tuple(records)
 
 
-def _record(row: Sequence[object], witness: Witness | None) -> SourceRecord:
-    source, (lines, events, malformed, unrecognised) = str(row[0]), (int(str(value)) for value in row[1:5])
-    digest, size = _of_file(source) or (witness.seen(source) if witness else None) or (None, None)
-    return SourceRecord(
-        source, digest, size, lines, events, malformed, unrecognised, aware(row[5]), aware(row[6])
-    )
-
-
-def _of_file(source: str) -> tuple[str, int] | None:
+def _of_file(source: str, size: int) -> tuple[str, int] | None:
+    """The hash of its first bytes, so many as were read: a log may have grown since."""
     path = Path(source)
+    digest, left = sha256(), size
     try:
         if not path.is_file():
             return None
         with path.open("rb") as file:
-            digest = file_digest(file, "sha256").hexdigest()
-            return digest, os.fstat(file.fileno()).st_size
+            while left and (data := file.read(min(left, _PART))):
+                digest.update(data)
+                left -= len(data)
     except OSError:
         return None
+    return None if left else (digest.hexdigest(), size)
 
 
 def gaps(states: Sequence[SourceState]) -> tuple[str, ...]:

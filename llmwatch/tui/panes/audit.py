@@ -13,7 +13,8 @@ from textual.content import Content
 from textual.geometry import Size
 
 from llmwatch import units
-from llmwatch.audit.wording import PHRASES
+from llmwatch.audit.findings import Finding
+from llmwatch.audit.wording import phrase
 from llmwatch.clean import Clean, clean, join, literal
 from llmwatch.query.audited import Audited, AuditFile, AuditFinding, AuditState
 from llmwatch.tui.health import NAME_LIMIT
@@ -28,6 +29,7 @@ _SENTENCE, _VALUE = 1_000, 160
 _QUIET, _WARNING, _ERROR = "$foreground 55%", "$text-warning", "$text-error"
 _NO_LOG = literal("no entry of an audit log was read: llmwatch tail FOLDER --key-file FILE checks one")
 _NO_FINDING = literal("nothing was found: all chains hold")
+_NOTHING_IN_IT = "Nothing was found in this file."
 _NOT_READ = "That line was not read here: llmwatch verify shows what is around it."
 
 _STATES: dict[AuditState, tuple[str, Tone]] = {
@@ -241,9 +243,9 @@ class AuditSentences(_Said):
 
 def _described(one: AuditFinding, cells: int) -> Iterator[Content]:
     finding = one.finding
-    where = f"line {units.count(finding.line)} " if finding.line is not None else ""
+    where = _where(finding)
     style = f"bold $text-{_TONES[finding.severity]}" if finding.severity != "info" else "bold $foreground"
-    yield content((literal(cut(literal(f"{where}{PHRASES[finding.name]}"), cells)), style))
+    yield content((literal(cut(literal(f"{where}{phrase(finding)}"), cells)), style))
     if finding.detail:
         yield from (content((line, "$foreground")) for line in wrap(clean(finding.detail, _SENTENCE), cells))
     name = f"{finding.field} " if finding.field else ""
@@ -259,6 +261,15 @@ def _described(one: AuditFinding, cells: int) -> Iterator[Content]:
         own = each.line == finding.line
         shown = literal(cut(join([literal("▸ " if own else "  "), words]), cells))
         yield content((shown, "$foreground" if own else _QUIET))
+
+
+def _where(finding: Finding) -> str:
+    """To stand before a phrase: `line 7 `, `lines 7 to 9 `; nothing for a whole file."""
+    if finding.line is None:
+        return ""
+    if finding.line_to in (None, finding.line):
+        return f"line {units.count(finding.line)} "
+    return f"lines {units.count(finding.line)} to {units.count(finding.line_to)} "
 
 
 class AuditPane(Container):
@@ -344,6 +355,8 @@ class AuditPane(Container):
         wanted = message.row
         if isinstance(wanted, AuditFile):
             wanted = next((one for one in self.findings.rows if one.source == wanted.source), None)
+            if wanted is None:
+                self.notify(_NOTHING_IN_IT, markup=False)
         if isinstance(wanted, AuditFinding) and wanted.seq is not None:
             self.post_message(Located(wanted.seq))
         elif isinstance(wanted, AuditFinding):
