@@ -31,26 +31,26 @@ class Receipt:
 class Batch:
     """Lines that go behind a standing, with one write."""
 
-    def __init__(self, before: Standing, file: str, boot: str | None) -> None:
+    def __init__(self, standing: Standing, file: str, boot: str | None) -> None:
         """`file`: the one to write; `boot`: a name for this process, if these are its first lines."""
-        self.before, self.file = before, file
-        self.offset = before.offset if file == before.file else 0
+        self.standing, self.file = standing, file
+        self.offset = standing.offset if file == standing.file else 0
         self.lines: list[bytes] = []
         self.receipts: list[Receipt] = []
         self.data = b""
         """What is to be written, once all is added."""
 
-        self._last, self._kid = before.chain, before.kid
-        self._link = before.chain if self.offset else ""
+        self._last, self._kid = standing.chain, standing.kid
+        self._link = standing.chain if self.offset else ""
         self._kids: list[str] = []
         extra: Fields = {}
         if self.offset == 0:
-            last = {"file": before.file, "seq": before.tree.size - 1, "chain": before.chain}
-            extra["prev"] = last if before.tree.size else None
+            last = {"file": standing.file, "seq": standing.tree.size - 1, "chain": standing.chain}
+            extra["prev"] = last if standing.tree.size else None
         if boot:
             extra["boot"] = boot
-        if before.adoption:
-            extra["adopt"] = before.adoption
+        if standing.adoption:
+            extra["adopt"] = standing.adoption
         self._extra: Fields | None = extra or None
         """What the link of the next line says beside its number and its key."""
 
@@ -58,7 +58,7 @@ class Batch:
         """Entries that are signed with this key."""
         if not entries:
             return
-        number, link, file = self.before.tree.size + len(self.lines), self._link, self.file
+        number, link, file = self.standing.tree.size + len(self.lines), self._link, self.file
         for fields in entries:
             line, link = encode(fields, link, number, secret, self._extra)
             self.lines.append(line)
@@ -92,7 +92,7 @@ class Batch:
 
     def settle(self, inode: int) -> None:
         """The lines are in the file: make the standing say so."""
-        standing = self.before
+        standing = self.standing
         if self.file != standing.file:
             standing.turn(self.file)
         standing.tree.extend([line[:-1] for line in self.lines])

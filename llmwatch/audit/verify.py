@@ -136,6 +136,8 @@ class _Check:
         self._found: list[Finding] = []
         """By signatures over the log, and of what files cannot be read whole."""
         self._unread = 0
+        self._left_out = 0
+        """Days before the time that was asked for."""
 
     def run(self, memory: Memory | None, since: date | None, *, quick: bool) -> _Part:
         """Signatures over the log first: they tell which lines are to be read."""
@@ -152,7 +154,13 @@ class _Check:
         files = self._chained(attested, since, quick=quick)
         if memory and self._public and comparison.consistent and not _has_errors(self._found):
             memory.keep(self._public, attested)
-        return _Part(tuple(self._found), files, (*attested.sentences, *comparison.sentences), self._unread)
+        remarks = (*self._remark(since), *attested.sentences, *comparison.sentences)
+        return _Part(tuple(self._found), files, remarks, self._unread)
+
+    def _remark(self, since: date | None) -> Iterator[str]:
+        if self._left_out:
+            days = "1 day" if self._left_out == 1 else f"{self._left_out:,} days"
+            yield f"{days} before {since} left out, as --since says: their lines were not looked at one by one"
 
     def _chained(self, attested: Attested, since: date | None, *, quick: bool) -> tuple[FileCoverage, ...]:
         checker = ChainChecker(self._ring, whole=self._log.whole)
@@ -170,6 +178,7 @@ class _Check:
                 checker.skip(file, None, stone.last_chain if stone else "", None, 1)
             elif since and file.day and file.day < since:
                 checker.skip(file, *_last_line(file))
+                self._left_out += 1
             else:
                 with opened(file) as content:
                     self._found += [one for one in content.findings if one not in self._found]

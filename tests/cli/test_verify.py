@@ -21,7 +21,6 @@ from llmwatch.audit.findings import Coverage, FileCoverage, Finding, Verificatio
 from llmwatch.audit.keys import KeyRing
 from llmwatch.audit.notes import NoteVerifier, verifier_key
 from llmwatch.audit.promises import sentences
-from llmwatch.cli import verify
 from llmwatch.cli.verify_output import document, print_text
 from llmwatch.sources.source import SourceState, SourceStatus
 from llmwatch.store.slice import Slice
@@ -395,7 +394,7 @@ def test_keys_for_the_monitor_need_a_terminal(log: Path, key: Path) -> None:
     assert_refused(here("tail", log, "--no-follow", "--key-file", key), 2, "llmwatch verify")
 
 
-# For who is tired
+# For a tired reader
 
 
 def test_a_reader_who_leaves_after_the_first_line_gets_the_exit_code_all_the_same(
@@ -419,32 +418,32 @@ def test_a_reader_who_leaves_after_the_first_line_gets_the_exit_code_all_the_sam
 def test_a_missing_file_is_said_before_any_advice_about_keys(tmp_path: Path) -> None:
     ran = here("verify", tmp_path / "nowhere.jsonl")
     assert ran.code == 3
-    assert "no --key-file" not in ran.stderr
-    assert "is not there" in ran.stderr
+    assert "no --key-file" not in ran.narration
+    assert "is not there" in ran.narration
 
 
 def test_several_lines_take_a_plural(log: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.key"
     other.write_text("another\n")
     other.chmod(0o600)
-    first = here("verify", log, "--key-file", other).out.decode().splitlines()[0]
+    first = here("verify", log, "--key-file", other).text.splitlines()[0]
     assert f"{BEFORE} lines 1 to 8 were signed with a key that was not given" in first
     stray = tmp_path / "passwd"
     stray.write_text("root:x:0:0\nbin:x:1:1\n")
-    assert "passwd lines 1 to 2 are not entries" in here("verify", stray).out.decode()
+    assert "passwd lines 1 to 2 are not entries" in here("verify", stray).text
 
 
 def test_a_file_that_lost_its_end_is_not_ok(sealed: Path, public: Path) -> None:
     path = sealed / DAY
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-3]))
-    rows = [line.split() for line in here("verify", sealed, "--public-key", public).out.decode().splitlines()]
+    rows = [line.split() for line in here("verify", sealed, "--public-key", public).text.splitlines()]
     assert [row[2:4] for row in rows if row[:1] == [DAY]] == [["not", "ok"]]
 
 
 def test_a_column_in_which_nothing_was_checked_is_not_there(sealed: Path, public: Path, key: Path) -> None:
-    shown = here("verify", sealed, "--public-key", public).out.decode()
+    shown = here("verify", sealed, "--public-key", public).text
     assert ("HMAC OK" in shown, "ATTESTED" in shown) == (False, True)
-    shown = here("verify", sealed, "--key-file", key).out.decode()
+    shown = here("verify", sealed, "--key-file", key).text
     assert ("HMAC OK" in shown, "ATTESTED" in shown) == (True, False)
 
 
@@ -496,8 +495,16 @@ def test_a_wrong_secret_is_not_said_to_have_left_days_out(sealed: Path, public: 
     other = tmp_path / "other.key"
     other.write_text("another\n")
     other.chmod(0o600)
-    shown = here("verify", sealed, "--public-key", public, "--key-file", other).out.decode()
+    shown = here("verify", sealed, "--public-key", public, "--key-file", other).text
     assert "HMAC right on 0 of 18" in shown
     assert "not looked at" not in shown
-    shown = here("verify", sealed, "--public-key", public, "--key-file", other, "--quick").out.decode()
+    shown = here("verify", sealed, "--public-key", public, "--key-file", other, "--quick").text
     assert "HMAC right on 0 of 10; 8 in sealed days, whose digests are signed, not looked at" in shown
+
+
+def test_days_that_since_leaves_out_are_counted(log: Path, key: Path) -> None:
+    assert (
+        "1 day before 2026-02-27 left out"
+        in here("verify", log, "--key-file", key, "--since", "2026-02-27").text
+    )
+    assert "left out" not in here("verify", log, "--key-file", key, "--since", "2026-02-26").text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from textual.app import App
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Input
+from textual.worker import WorkerError
 
 from llmwatch.tui.app import MonitorApp
 from llmwatch.tui.history import History
@@ -26,10 +27,10 @@ _MOST_FRAMES = 50
 
 
 async def rest(*_seconds: float) -> None:
-    """Until nothing is left to do but wait for time, threads or keys, and all is drawn.
+    """Until all is done and drawn that waits neither for time nor for a thread.
 
-    Takes the place of Textual's own wait, which sleeps 20 ms at a time until the process uses little of the
-    processor: that costs time, and on a busy machine it is not known what has happened when it is over.
+    Takes the place of Textual's own wait, which sleeps 20 ms at a time until the process is mostly idle: that is most
+    of the time of these tests, and on a busy machine nobody knows what has happened when it is over.
     """
     app = active_app.get()
     ready = vars(asyncio.get_running_loop())["_ready"]
@@ -37,26 +38,29 @@ async def rest(*_seconds: float) -> None:
         await asyncio.sleep(0)
         while ready:
             await asyncio.sleep(0)
-        due = [screen._on_timer_update for screen in app._screen_stack if screen._update_timer._active.is_set()]
+        screens = [screen for screen in app._screen_stack if screen._update_timer._active.is_set()]
+        due: list[Callable[[], None]] = [screen._on_timer_update for screen in screens]
         if app._resize_timer is not None:
             due.append(app._check_resize)
         if not due:
             return
-        for act in due:
-            act()
+        for begin in due:
+            begin()
     raise AssertionError("the screen is drawn again and again")
 
 
 async def settle(app: App[None]) -> None:
-    """Let messages and workers come to rest."""
+    """Let messages and workers come to rest. What a worker fails with is for the app to show, and for a test to see."""
     await rest()
     while any(worker.is_running for worker in app.workers):
-        await app.workers.wait_for_complete()
+        with suppress(WorkerError):
+            await app.workers.wait_for_complete()
         await rest()
 
 
 @pytest.fixture(autouse=True)
-def _rest(monkeypatch: pytest.MonkeyPatch) -> None:
+def _resting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait as `rest` does, which also says when a frame is drawn: how many there are is not left to a clock."""
     monkeypatch.setattr("textual.pilot.wait_for_idle", rest)
     monkeypatch.setattr("textual.app.wait_for_idle", rest)
     monkeypatch.setattr("textual.screen.UPDATE_PERIOD", 0.5)

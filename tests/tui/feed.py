@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from llmwatch.query.detail import CallRow, Detail, DetailKey, DetailKind, EventDetail, ModelDetail, UserDetail
 from llmwatch.query.found import CallHit, Found, SearchRequest
@@ -138,6 +139,7 @@ def many_groups(number: int) -> tuple[SourceState, ...]:
     return tuple(groups)
 
 
+@cache
 def usage(seed: str, weight: float) -> Usage:
     """Figures that hang together, the same for the same seed."""
     chance = random.Random(seed)
@@ -196,6 +198,7 @@ def table(
     return Table((by,), tuple(TableRow((key,), rows[key]) for key in keys[:limit]), len(rows), totals)
 
 
+@cache
 def event(seq: int) -> EventRow:
     """The event of this number."""
     chance = random.Random(seq)
@@ -265,6 +268,7 @@ def event(seq: int) -> EventRow:
     )
 
 
+@cache
 def kpis(tick: int) -> Kpis:
     """Series with a shape: calm, then the runaway."""
     chance = random.Random(tick)
