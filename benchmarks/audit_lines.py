@@ -10,12 +10,12 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.figure import Figure, Settings
-from llmwatch.audit import fast
 from llmwatch.audit.archive import opened
 from llmwatch.audit.entry import Secret
 from llmwatch.audit.folder import log_file
 from llmwatch.audit.keys import KeyRing
-from llmwatch.audit.parallel import parallel_segments
+from llmwatch.audit.lines import fast
+from llmwatch.audit.lines.parallel import parallel_segments
 from tests.audit import mutants, recipe
 
 _LINES = 60_000

@@ -12,8 +12,8 @@ from benchmarks.figure import Figure, Settings
 from llmwatch.audit.archive import PIECE
 from llmwatch.audit.folder import LogFile, log_file
 from llmwatch.audit.merkle import Tree
-from llmwatch.audit.sealed_days import seal_checks
-from llmwatch.audit.walk import walk
+from llmwatch.audit.signed.sealed_days import seal_checks
+from llmwatch.audit.signed.walk import walk
 
 _DAYS, _LINES, _LINE_BYTES = 4, 100_000, 720
 _LEAST_GIGABYTES = 1.0

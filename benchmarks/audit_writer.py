@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.figure import Figure, Settings
-from llmwatch.audit.disk import sync
 from llmwatch.audit.notes import NoteSigner
-from llmwatch.audit.writer import AuditWriter, entry
+from llmwatch.audit.writing.disk import sync
+from llmwatch.audit.writing.writer import AuditWriter, entry
 
 _BATCH = 256
 _BATCHES = 80

@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
 
-from llmwatch.audit.blocks import blocks
 from llmwatch.audit.entry import chain_hash
 from llmwatch.audit.excerpt import Excerpt, excerpt_of
-from llmwatch.audit.fast import FastReader, Place
 from llmwatch.audit.findings import Convention, Finding
 from llmwatch.audit.keys import KeyRing
-from llmwatch.audit.line import MALFORMED, RECIPE_ORDER, Line, Order, read_line
-from llmwatch.audit.segments import key_order
+from llmwatch.audit.lines.blocks import blocks
+from llmwatch.audit.lines.fast import FastReader, Place
+from llmwatch.audit.lines.line import MALFORMED, RECIPE_ORDER, Line, Order, read_line
+from llmwatch.audit.lines.segments import key_order
 
 PATIENCE_SECONDS = 120.0
 """How long a line of a log group waits for the one it follows: the service shows events late, and older ones last."""

@@ -13,9 +13,7 @@ from datetime import date
 from itertools import groupby
 
 from llmwatch.audit.archive import opened
-from llmwatch.audit.attestation import Attested, FileAttested, attest
-from llmwatch.audit.chain import ChainChecker
-from llmwatch.audit.days import Day, compare_copies
+from llmwatch.audit.chain.checker import ChainChecker
 from llmwatch.audit.findings import (
     OTHER_CLASSES,
     Coverage,
@@ -28,11 +26,13 @@ from llmwatch.audit.findings import (
 )
 from llmwatch.audit.folder import Log, LogFile, day_of, tombstone_path
 from llmwatch.audit.keys import KeyRing
-from llmwatch.audit.line import read_line
-from llmwatch.audit.memory import Comparison, Memory, compare
+from llmwatch.audit.lines.line import read_line
+from llmwatch.audit.lines.parallel import parallel_segments
 from llmwatch.audit.notes import NoteVerifier
-from llmwatch.audit.parallel import parallel_segments
 from llmwatch.audit.promises import sentences
+from llmwatch.audit.signed.attestation import Attested, FileAttested, attest
+from llmwatch.audit.signed.days import Day, compare_copies
+from llmwatch.audit.signed.memory import Comparison, Memory, compare
 
 Progress = Callable[[str, int, int], None]
 """Is told the name of a file, the bytes that are done of all files, and how many those are."""

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make them, print the public one, and say which is for whom."""
-    from llmwatch.audit.key_folder import PUBLIC, SECRET, SIGNING, make_keys
+    from llmwatch.audit.writing.key_folder import PUBLIC, SECRET, SIGNING, make_keys
     from llmwatch.cli.main import say
 
     folder: Path = arguments.folder

@@ -42,8 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan, do, print."""
+    from llmwatch.audit.keeping.retention import Policy, carry_out, plan, remarks, signer_of
     from llmwatch.audit.keys import exposed, read_signing_key
-    from llmwatch.audit.retention import Policy, carry_out, plan, remarks, signer_of
     from llmwatch.cli.main import say
 
     now = datetime.now(UTC)
@@ -94,7 +94,7 @@ def _length(flag: str, text: str | None) -> timedelta | None:
 def _print(rows: Sequence[tuple[str, str, int, str]], arguments: argparse.Namespace) -> None:
     """All as JSON, or a table of what is not merely young."""
     from llmwatch import units
-    from llmwatch.audit.retention import UNREMARKABLE
+    from llmwatch.audit.keeping.retention import UNREMARKABLE
     from llmwatch.cli.output import aligned, json_text
 
     if arguments.json:

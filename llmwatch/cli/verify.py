@@ -157,7 +157,7 @@ def _verify_all(
     public: NoteVerifier | None,
     since: date | None,
 ) -> Verification:
-    from llmwatch.audit.memory import Memory
+    from llmwatch.audit.signed.memory import Memory
     from llmwatch.audit.verify import verify
 
     with _progress() as progress:

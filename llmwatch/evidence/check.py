@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
-from llmwatch.audit.attestation import ASKS_FOR_KEY
 from llmwatch.audit.checkpoints import CHECKPOINTS
 from llmwatch.audit.findings import (
     LINE_CLASSES,
@@ -24,6 +23,7 @@ from llmwatch.audit.folder import Log, find_logs
 from llmwatch.audit.keys import KeyRing
 from llmwatch.audit.notes import Note, NoteVerifier, split_notes
 from llmwatch.audit.promises import NO_PUBLIC_KEY
+from llmwatch.audit.signed.attestation import ASKS_FOR_KEY
 from llmwatch.audit.verify import first_bad, verify
 from llmwatch.errors import LlmwatchError
 from llmwatch.evidence.package.make import LOG

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
-from llmwatch.audit.chain import ChainChecker
+from llmwatch.audit.chain.checker import ChainChecker
 from llmwatch.audit.entry import Secret
 from llmwatch.audit.findings import (
     Coverage,

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from llmwatch.audit.writer import AuditError, AuditWriter
+from llmwatch.audit.writing.writer import AuditError, AuditWriter
 from tests.audit import recipe
 from tests.audit.sealed import SECRET, SIGNER
 from tests.audit.soundness import assert_sound, entries_of

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from llmwatch.audit.entry import Secret
-from llmwatch.audit.fast import FastReader, Place
 from llmwatch.audit.keys import KeyRing
-from llmwatch.audit.line import RECIPE_ORDER, Order, read_line
+from llmwatch.audit.lines.fast import FastReader, Place
+from llmwatch.audit.lines.line import RECIPE_ORDER, Order, read_line
 from tests.audit import recipe
 
 SECRET = Secret(recipe.SECRET.encode())

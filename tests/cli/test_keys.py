@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from llmwatch.audit.key_folder import load_keys, make_keys
 from llmwatch.audit.keys import read_key_files, read_public_key, read_signing_key
-from llmwatch.audit.writer import AuditWriter
+from llmwatch.audit.writing.key_folder import load_keys, make_keys
+from llmwatch.audit.writing.writer import AuditWriter
 from llmwatch.cli import keys
 from llmwatch.errors import UsageError
 from tests.audit import recipe

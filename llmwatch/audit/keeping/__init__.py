@@ -1,0 +1,1 @@
+"""Days of an audit log archived and deleted by age."""
