@@ -27,7 +27,8 @@ LINE_CLASSES: Mapping[str, Severity] = {
     "alt_canonical": "info",
 }
 """What a line can be other than fine → severity, where the finding does not say otherwise. `wrong_key`: the chain
-holds, and no key that was given made any signature of the file; the verdict is then `unverifiable`."""
+holds, and no key that was given made any signature of the file; the verdict is then `unverifiable`, unless all lines
+are attested."""
 
 OTHER_CLASSES: Mapping[str, Severity] = {
     "deleted": "error",
@@ -153,6 +154,8 @@ def verdict_of(findings: Iterable[Finding], coverage: Coverage) -> Verdict:
     severities = {one.severity for one in found}
     if "error" in severities:
         return "tampered"
-    if coverage.hmac_ok == coverage.attested == 0 or any(one.name == "wrong_key" for one in found):
+    if coverage.hmac_ok == coverage.attested == 0:
+        return "unverifiable"
+    if any(one.name == "wrong_key" for one in found) and coverage.attested < coverage.lines:
         return "unverifiable"
     return "warn" if "warn" in severities else "ok"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from llmwatch.errors import UsageError
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _LONGEST_KEY_FILE = 1 << 20
+_VERIFIER_KEY = re.compile(rb"^\S+\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,15 @@ def read_key_files(paths: Iterable[Path]) -> KeyRing:
     remarks: list[str] = []
     for path in paths:
         data = read_key_bytes(path, "--key-file names a file with one HMAC secret a line")
-        if remark := exposed(path):
-            remarks.append(remark)
+        if b"-----BEGIN" in data or _VERIFIER_KEY.search(data):
+            raise UsageError(
+                f"{path} holds an Ed25519 key, not an HMAC secret: a public one goes to --public-key"
+            )
         found = [secret for line in _lines(path, data) for secret in _secrets(line)]
         if not found:
             raise UsageError(f"{path} holds no secret: write one a line, secret or kid=secret")
+        if remark := exposed(path):
+            remarks.append(remark)
         secrets += found
     return KeyRing(tuple(secrets), tuple(remarks))
 

@@ -169,6 +169,8 @@ class Store:
         """
         if not self.settings.whole_files or self.settings.database or self._raw:
             return False
+        if any("\ud800" <= char <= "\udfff" for char in file.path):  # DuckDB opens no path that is not UTF-8
+            return False
         with self._errors():
             self._take_back()
             place = self._resume.place_file(file, self._end_seq)

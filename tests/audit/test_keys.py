@@ -83,6 +83,15 @@ def test_what_is_no_key_file_is_refused(tmp_path: Path, data: bytes) -> None:
         read_key_files([path])
 
 
+def test_a_key_of_the_other_kind_is_refused(tmp_path: Path) -> None:
+    key = ed25519.Ed25519PrivateKey.generate()
+    public = verifier_key("example.com/audit", key.public_key().public_bytes_raw())
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    for data in (f"# ours\n{public}\n".encode(), pem):
+        with pytest.raises(UsageError, match="not an HMAC secret"):
+            read_key_files([key_file(tmp_path, data, 0o644)])
+
+
 def test_a_missing_key_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "nothing.txt", tmp_path):
         with pytest.raises(UsageError, match="--key-file"):

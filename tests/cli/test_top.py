@@ -6,6 +6,7 @@ import codecs
 import csv
 import gzip
 import io
+import os
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -419,3 +420,10 @@ def in_json(value: object) -> object:
 def cells(line: str) -> list[tuple[str, int, int]]:
     """What stands in a table's line, and where: cells are two spaces apart."""
     return [(match[0], match.start(), match.end()) for match in re.finditer(r"\S+(?: \S+)*", line)]
+
+
+def test_a_file_whose_name_is_no_unicode_is_read(tmp_path: Path) -> None:
+    name = os.fsdecode(b"r\xff.jsonl")
+    (tmp_path / name).write_bytes(SAMPLE.read_bytes())
+    named, plain = here("top", tmp_path, "--json").document, here("top", SAMPLE, "--json").document
+    assert named["rows"] == plain["rows"]
