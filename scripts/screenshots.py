@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import chdir
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from textual.pilot import Pilot
 
+from llmwatch.audit.entry import Secret
+from llmwatch.audit.keys import KeyRing
+from llmwatch.query.auditing import AuditWatch
 from llmwatch.query.monitor import Monitor
 from llmwatch.query.snapshot import Snapshot
 from llmwatch.sources.demo import SEED, DemoSource, DemoTraffic
+from llmwatch.sources.open import open_paths
 from llmwatch.sources.source import SourceState
 from llmwatch.store.store import Store, StoreSettings
 from llmwatch.tui.app import MonitorApp
+from tests.audit import recipe
 from tests.tui.feed import GROUPS
 
 _START = datetime(2026, 2, 27, 16, 47, tzinfo=UTC)
@@ -39,6 +46,8 @@ class Screenshot:
     keys: tuple[str, ...] = ()
     groups: bool = False
     """Whether the lines come from log groups, one in every state."""
+    audit: bool = False
+    """Whether an audit log is watched, one line of which was edited."""
     query: str = ""
     """What is asked in the Query pane, which `keys` have opened."""
 
@@ -52,6 +61,7 @@ SCREENSHOTS = (
     Screenshot("sources", (160, 45), ("o",), groups=True),
     Screenshot("search", (160, 45), ("2", "plus", "slash", *"status:error", "enter", "down")),
     Screenshot("query", (160, 45), ("colon",), query=_QUERY),
+    Screenshot("audit", (160, 45), ("a", "down"), audit=True),
     Screenshot("help", (120, 40), ("question_mark",)),
 )
 
@@ -81,13 +91,35 @@ class _Settled(Monitor):
         super().start(pass_on)
 
 
-async def _take(screenshot: Screenshot, folder: Path) -> None:
+def _audit_log() -> None:
+    """Three days in the working folder; somebody changed what one call had cost."""
+    previous, files = None, []
+    for number in range(3):
+        began = _START - timedelta(days=2 - number, minutes=10)
+        files.append(Path(f"audit_{began:%Y-%m-%d}.jsonl"))
+        previous = recipe.write(files[-1], recipe.entries(280, number, began), previous=previous)
+    path = files[1]
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[41] = lines[41].replace(b'"prompt_tokens": ', b'"prompt_tokens": 9', 1)
+    path.write_bytes(b"".join(lines))
+
+
+def _monitor(screenshot: Screenshot, store: Store) -> _Settled:
+    if screenshot.audit:
+        _audit_log()
+        watch = AuditWatch(KeyRing((Secret(recipe.SECRET.encode()),)), None)
+        source = open_paths(["."], follow=True)
+        return _Settled(source, store, title="logs/", clock=lambda: _MOMENT, audit=watch)
     traffic = DemoTraffic(SEED, _START, processes=2)
-    source = (_GroupSource if screenshot.groups else DemoSource)(traffic, lambda: _MOMENT)
-    source._began = _START  # the story began then, by a clock that stands still now
-    store = Store(StoreSettings(keep_raw=True))
+    demo = (_GroupSource if screenshot.groups else DemoSource)(traffic, lambda: _MOMENT)
+    demo._began = _START  # the story began then, by a clock that stands still now
     title = "llm-gateway*" if screenshot.groups else "demo"
-    monitor = _Settled(source, store, title=title, clock=lambda: _MOMENT)
+    return _Settled(demo, store, title=title, clock=lambda: _MOMENT)
+
+
+async def _take(screenshot: Screenshot, folder: Path) -> None:
+    store = Store(StoreSettings(keep_raw=True))
+    monitor = _monitor(screenshot, store)
     app = MonitorApp(monitor, clock=lambda: 0.0)
     try:
         async with app.run_test(size=screenshot.size) as pilot:
@@ -121,8 +153,10 @@ def main() -> None:
     """Write all screenshots."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "screenshots")
     folder.mkdir(exist_ok=True)
+    folder = folder.resolve()
     for screenshot in SCREENSHOTS:
-        asyncio.run(_take(screenshot, folder))
+        with tempfile.TemporaryDirectory() as place, chdir(place):
+            asyncio.run(_take(screenshot, folder))
 
 
 if __name__ == "__main__":

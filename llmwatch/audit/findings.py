@@ -39,6 +39,7 @@ OTHER_CLASSES: Mapping[str, Severity] = {
     "empty": "warn",
     "file_missing": "error",
     "file_expired": "info",
+    "file_foreign": "warn",
     "file_renamed": "error",
     "file_twice_differs": "error",
     "appended_after_seal": "error",
@@ -57,8 +58,8 @@ OTHER_CLASSES: Mapping[str, Severity] = {
 }
 """What is found between lines and about files → severity, where the finding does not say otherwise."""
 
-COUNTS_LINES = frozenset((*LINE_CLASSES, "deleted"))
-"""Classes whose count is of lines; of the others it is of findings."""
+COUNTS_LINES = frozenset((*LINE_CLASSES, "deleted", "restart"))
+"""Classes whose count is of lines; of the others it is of findings. Restarts at adjacent lines are one finding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class FileCoverage:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What was vouched for. Lines are physical lines that are not blank."""
+    """What was vouched for. Lines are physical lines, blank ones too."""
 
     lines: int = 0
     hmac_ok: int = 0

@@ -33,6 +33,7 @@ from llmwatch.audit.promises import sentences
 from llmwatch.audit.signed.attestation import Attested, FileAttested, attest
 from llmwatch.audit.signed.days import Day, compare_copies
 from llmwatch.audit.signed.memory import Comparison, Memory, compare
+from llmwatch.audit.strangers import strangers
 
 Progress = Callable[[str, int, int], None]
 """Is told the name of a file, the bytes that are done of all files, and how many those are."""
@@ -144,7 +145,7 @@ class _Check:
         remembered = memory.recall(self._public) if memory and self._public else ()
         sizes = {one.size for one in remembered}
         attested = attest(self._log, self._public, sizes=sizes, progress=self._steps.add)
-        self._found += attested.findings
+        self._found += (*attested.findings, *strangers(self._log))
         comparison = Comparison()
         if memory and self._public:
             comparison = compare(remembered, attested)
@@ -166,10 +167,14 @@ class _Check:
         checker = ChainChecker(self._ring, whole=self._log.whole)
         sealed: dict[str, FileCoverage] = {}
         gone = _gone(self._log, attested)
+        reached = True
+        """Whether something that is signed is about the lines before: else only the chain tells if some are gone."""
         for file in _passed(self._log, attested, gone):
             known = attested.files.get(file.path, _NOT_ATTESTED)
             digest, stone = attested.digests.get(file.name), attested.tombstones.get(file.name)
-            if digest and (file.name in gone or (known.sealed and (quick or not self._ring.secrets))):
+            taken = known.sealed and reached and (quick or not self._ring.secrets)
+            reached = digest is not None or file.path in attested.files
+            if digest and (file.name in gone or taken):
                 checker.skip(file, digest.first_chain, digest.last_chain, digest.first, digest.lines)
                 if known.sealed:
                     sealed[file.name] = FileCoverage(file.name, "v2", digest.lines)

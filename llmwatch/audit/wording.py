@@ -30,6 +30,7 @@ PHRASES: Mapping[str, str] = {
     "empty": "is empty",
     "file_missing": "is missing",
     "file_expired": "was deleted by policy",
+    "file_foreign": "holds entries that nobody verified",
     "file_renamed": "has another name than it was written under",
     "file_twice_differs": "is there twice, and the two differ",
     "appended_after_seal": "was appended to after it was sealed",
