@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan, do, print."""
-    from llmwatch.audit.keeping.retention import Policy, carry_out, plan, remarks, signer_of
+    from llmwatch.audit.keeping.retention import Policy, carry_out, foreseen, plan, remarks, signer_of
     from llmwatch.audit.keys import exposed, read_signing_key
     from llmwatch.cli.main import say
 
@@ -63,7 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
     for remark in remarks(steps, signer):
         say(remark)
     if arguments.dry_run:
-        _print([(step.name, step.action, step.size, step.reason) for step in steps], arguments)
+        planned = [(step, *foreseen(step, signer)) for step in steps]
+        _print([(step.name, action, step.size, reason) for step, action, reason in planned], arguments)
         return 0
     done: list[tuple[str, str, int, str]] = []
     try:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from llmwatch.audit.checkpoints import CHECKPOINTS
 from llmwatch.audit.findings import (
@@ -19,7 +20,7 @@ from llmwatch.audit.findings import (
     Verification,
     count_classes,
 )
-from llmwatch.audit.folder import Log, find_logs
+from llmwatch.audit.folder import Log, day_of, find_logs
 from llmwatch.audit.keys import KeyRing
 from llmwatch.audit.notes import Note, NoteVerifier, split_notes
 from llmwatch.audit.promises import NO_PUBLIC_KEY
@@ -37,14 +38,24 @@ _NOT_SIGNED = "nobody signed the package: whoever changed a file could have chan
 _NO_LOG = (
     "the package holds no audit log: its records are as they were exported, and nothing shows what was logged"
 )
-_AT_EXPORT = "when it was made, the chain of its log was found to be {verdict}"
+_SIGNED = "{origin} signed the package, and says that this was at {created}"
+_AT_EXPORT = "whoever made the package checked the log first, and found that {verdict}"
 _TOLD = "found when the package was made; the log is not in it"
 _FOUND_BEFORE = "the package is as it was made: what was found is in the log that was put into it"
 _OTHER_KEY = "what is signed of the log was not checked: the public key is another than that of the log"
 _NOT_CHECKED = "the log in the package was not checked: there are links or other things in place of files"
 _BEFORE = "it goes on from a day before the window, which is not in the package"
 _AFTER = "the log goes on after the window, with lines that are not in the package"
-_VERDICTS = ("ok", "warn", "tampered", "unverifiable")
+_PERHAPS_AFTER = (
+    "lines that were signed follow, which are not in the package: they are after its window, or were cut off before it "
+    "was made"
+)
+_VERDICTS = {
+    "ok": "nothing in it was changed",
+    "warn": "nothing in it was changed, and something calls for an explanation",
+    "tampered": "it was tampered with",
+    "unverifiable": "no key that they gave vouches for it",
+}
 
 
 def check_package(folder: Path, publics: Sequence[NoteVerifier], ring: KeyRing | None = None) -> Verification:
@@ -97,7 +108,7 @@ class _Check:
             data = read_bytes(self.folder / SUMS)
         except OSError as error:
             detail = f"there is no list of hashes that can be read ({error.strerror})"
-            self.find("digest_missing", SUMS, detail)
+            self.find("file_missing", SUMS, detail)
             return None
         self.digest = sha256(data).hexdigest()
         sums = read_sums(data)
@@ -112,10 +123,12 @@ class _Check:
             found = read_note(read_bytes(self.folder / NOTE))
         except FileNotFoundError:
             if document.get("signed_by") is not None:
-                detail = f"{document['signed_by']} signed the package, and the signature was taken away"
-                self.find("digest_bad_signature", NOTE, detail)
-            elif self.publics:
-                self.find("digest_missing", NOTE, "nobody signed the package", given="warn")
+                signer = document["signed_by"]
+                detail = f"the manifest says that {signer} signed the package: the signature was taken away"
+                self.find("file_missing", NOTE, detail)
+                return
+            if self.publics:
+                self.find("file_missing", NOTE, "nobody signed the package", given="warn")
             self.sentences.append(_NOT_SIGNED)
             return
         except OSError:
@@ -132,10 +145,12 @@ class _Check:
             self.sentences.append(_NO_KEY)
         elif any(public.signed(note) for public in self.publics):
             self.signed = whole
-            by = f"the list of hashes was signed by {said.origin}, who says at {said.created}"
-            self.sentences.append(by)
+            self.sentences.append(_SIGNED.format(origin=said.origin, created=said.created))
         else:
-            detail = f"{said.origin} is named as who signed, and the public key did not"
+            detail = (
+                f"the package says that {said.origin} signed it, and the public key that was given did not: "
+                f"is it their key? Ask them, and not whoever handed the package over"
+            )
             self.find("digest_bad_signature", NOTE, detail)
 
     def files(self, sums: Mapping[str, str]) -> None:
@@ -211,7 +226,7 @@ class _Check:
             if not logs:
                 return None
             public, other = self._public_of(logs)
-            inside = _in_window(verify(logs, ring=ring, public=public), document.get("window"))
+            inside = _in_window(verify(logs, ring=ring, public=public), document)
         except (LlmwatchError, OSError) as error:
             self.find("digest_mismatch", LOG, f"the log in the package cannot be read: {error}")
             return None
@@ -230,7 +245,7 @@ class _Check:
         chain = document.get("chain")
         verdict = chain.get("verdict") if isinstance(chain, dict) else None
         if verdict in _VERDICTS:
-            self.sentences.append(_AT_EXPORT.format(verdict=verdict))
+            self.sentences.append(_AT_EXPORT.format(verdict=_VERDICTS[verdict]))
         if inside is not None:
             return
         self.sentences.append(_NO_LOG)
@@ -245,7 +260,8 @@ class _Check:
         """Package and log together; errors of the package come first, for they explain those of the log."""
         coverage = inside.coverage if inside else Coverage()
         findings = (*self.findings, *(inside.findings if inside else ()))
-        said = [f"{self.read:,} files of the package are as they were listed", *self.sentences]
+        unsigned = ", in a list that nobody signed" if _NOT_SIGNED in self.sentences else ""
+        said = [f"{self.read:,} files of the package are as they were listed{unsigned}", *self.sentences]
         if self.signed and not self.findings and any(one.severity == "error" for one in findings):
             said.append(_FOUND_BEFORE)
         first = next(
@@ -286,26 +302,70 @@ def _partial(log: Log) -> Log:
     return Log(log.folder, log.files, whole=False)
 
 
-def _in_window(found: Verification, window: object) -> Verification:
-    """Where the window cuts a log there is more of it before and after, which is no damage."""
+def _in_window(found: Verification, document: Mapping[str, object]) -> Verification:
+    """Where the window cuts a log there is more of it before and after, which is no damage.
+
+    Whoever made the package had more of the log: they list the days that they read, and what they found missing.
+    """
+    made = _AtExport.read(document)
+    window = document.get("window")
     since, until = (
         (window.get(name) for name in ("since", "until")) if isinstance(window, dict) else (None, None)
     )
     files = {file.name: file for file in found.coverage.files}
-    first = next(iter(files), None)
+    days = sorted(filter(None, map(_day, files)))
 
     def eased(one: Finding) -> Finding:
-        if since and one.name == "head_unlinked" and one.severity == "warn" and one.file == first:
-            return replace(one, given="info", detail=_BEFORE)
-        whole = one.file not in files or files[one.file].sealed
-        return (
-            replace(one, given="info", detail=_AFTER)
-            if until and one.name == "tail_missing" and whole
-            else one
-        )
+        day = _day(one.file)
+        if one.name in made.classes or day is None:
+            return one
+        if since and day <= min(days, default=day):
+            unlinked = one.name == "head_unlinked" and one.severity == "warn"
+            if unlinked or (one.name == "file_missing" and any(other < day for other in made.days)):
+                return replace(one, given="info", detail=_BEFORE)
+        if one.name == "tail_missing":
+            whole = one.file not in files or files[one.file].sealed
+            later = [lines for other, lines in made.days.items() if days and other > days[-1]]
+            if made.signatures or (later and (whole or one.count <= sum(later))):
+                return replace(one, given="info", detail=_AFTER)
+            if until and (whole or later):
+                return replace(one, given="warn", detail=_PERHAPS_AFTER)
+        return one
 
     findings = tuple(map(eased, found.findings))
     return replace(found, findings=findings, first_bad=first_bad(findings))
+
+
+@dataclass(frozen=True, slots=True)
+class _AtExport:
+    """What the manifest says of the log that the package was made from."""
+
+    days: Mapping[date, int]
+    """Those that were read, and their lines."""
+
+    signatures: bool
+    """Whether what is signed of the log was checked."""
+
+    classes: Collection[str]
+    """Of what was found."""
+
+    @staticmethod
+    def read(document: Mapping[str, object]) -> _AtExport:
+        """Whatever stands there."""
+        sources, chain = document.get("sources"), document.get("chain")
+        days: dict[date, int] = {}
+        for one in sources if isinstance(sources, list) else ():
+            name, lines = (one.get("source"), one.get("lines")) if isinstance(one, dict) else (None, None)
+            if isinstance(name, str) and isinstance(lines, int) and (day := _day(name)):
+                days[day] = days.get(day, 0) + lines
+        chain = chain if isinstance(chain, dict) else {}
+        coverage, counts = chain.get("coverage"), chain.get("counts")
+        signatures = isinstance(coverage, dict) and bool(coverage.get("attested"))
+        return _AtExport(days, signatures, tuple(counts) if isinstance(counts, dict) else ())
+
+
+def _day(name: str) -> date | None:
+    return day_of(PurePath(name).name)
 
 
 def _notes_of(log: Log) -> Iterator[Note]:

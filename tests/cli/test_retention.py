@@ -57,7 +57,7 @@ def test_the_plan_is_printed_and_nothing_is_done(plain: Path, capsys: pytest.Cap
     rows = {line.split()[0]: line.split()[1] for line in shown.out.splitlines()[1:-1]}
     assert rows == {_name(100): "delete", _name(50): "archive", "audit_old.jsonl": "keep"}
     assert "2 days kept" in shown.out
-    assert "leave no trace" in shown.err
+    assert "1 day leaves no trace" in shown.err
 
 
 def test_what_was_done_is_told_as_json(plain: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,8 +79,14 @@ def test_a_signed_log_wants_its_key(tmp_path: Path, key: Path, capsys: pytest.Ca
     log = SealedLog(tmp_path / "log")
     for age in (100, 50, 1):
         log.day(_day(age), 3, seal=age > 1)
+    assert _run(log.folder, "--delete-after", "90d", "--dry-run", "--json") == 0
+    (planned,) = (one for one in json.loads(capsys.readouterr().out)["files"] if one["file"] == _name(100))
+    assert planned["outcome"] == "refused"
+    assert "--sign-key" in planned["reason"]
     assert _run(log.folder, "--delete-after", "90d") == 1
     assert "--sign-key" in capsys.readouterr().err
+    assert _run(log.folder, "--delete-after", "90d", "--dry-run", "--sign-key", key) == 0
+    assert f"{_name(100)}  delete " in capsys.readouterr().out
     assert _run(log.folder, "--delete-after", "90d", "--sign-key", key) == 0
     assert not (log.folder / _name(100)).exists()
     assert (log.folder / f"audit_{_day(100)}.gone").exists()

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,12 +15,13 @@ import pytest
 
 from llmwatch.audit.findings import Verification
 from llmwatch.audit.notes import NoteSigner
+from llmwatch.audit.writing import AuditWriter
 from llmwatch.cli.verify_output import document, print_package
 from llmwatch.evidence.check import check_package
 from llmwatch.evidence.package.seal import read_sums
 from llmwatch.query.export import json_text
 from tests.audit import recipe
-from tests.audit.sealed import SIGNER, SealedLog
+from tests.audit.sealed import SECRET, SIGNER, SealedLog
 from tests.cli.running import SAMPLE
 from tests.evidence import packages
 from tests.evidence.packages import OTHER, list_again, make, verifiers
@@ -64,7 +66,7 @@ def test_what_was_not_changed_is_ok(made: Path) -> None:
     assert (found.verdict, found.findings, found.first_bad) == ("ok", (), None)
     days = {"audit_2026-02-27.jsonl": 6, "audit_2026-02-28.jsonl": 3}
     assert {file.name: file.attested for file in found.coverage.files} == days
-    assert any(f"signed by {SIGNER.name}" in sentence for sentence in found.coverage.sentences)
+    assert any(f"{SIGNER.name} signed the package" in sentence for sentence in found.coverage.sentences)
 
 
 def test_every_file_flipped_by_a_bit_is_found_and_named(pack: Path) -> None:
@@ -162,6 +164,90 @@ def test_without_a_key_or_a_signature_nothing_vouches_for_it(made: Path, unsigne
         assert any("nobody signed the package" in sentence for sentence in found.coverage.sentences)
 
 
+def test_people_read_that_nobody_signed_or_whom_to_ask(
+    made: Path, unsigned: Path, pack: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def first_lines(package: Path, *signers: NoteSigner) -> str:
+        capsys.readouterr()
+        print_package(check_package(package, verifiers(*signers)))
+        return " ".join(capsys.readouterr().out.split()[:70])
+
+    for signers in ((), (SIGNER,)):
+        headline = first_lines(unsigned, *signers)
+        assert headline.startswith("UNVERIFIABLE: ")
+        assert "nobody signed" in headline
+    assert f"says that {SIGNER.name} signed it, and the public key that was given did not" in first_lines(
+        made, OTHER
+    )
+    (pack / "SHA256SUMS.note").unlink()
+    taken = first_lines(pack, SIGNER)
+    assert f"says that {SIGNER.name} signed the package: the signature was taken away" in taken
+    assert "nobody signed" not in taken
+
+
+def written(folder: Path, *, plain: bool = False, seals: bool = True) -> Path:
+    """A log of three days as the writer leaves it, the newest not over; `plain`: it went on from two plain days."""
+    folder.mkdir()
+    previous, now = None, [datetime(2026, 2, 24, 9, tzinfo=UTC)]
+    for day in (24, 25) if plain else ():
+        began = now[0].replace(day=day)
+        path = folder / f"audit_2026-02-{day}.jsonl"
+        previous = recipe.write(path, recipe.entries(5, day, began), previous=previous)
+    for day in (26, 27, 28):
+        now[0] = now[0].replace(day=day)
+        with AuditWriter(folder, SECRET, SIGNER, clock=lambda: now[0], checkpoint_seconds=3600) as writer:
+            writer.append_many(recipe.entries(6, day, now[0]))
+        if day == 28 and not seals:
+            (folder / "audit_2026-02-27.digest").unlink()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "last"),
+    [
+        (("--until", "2026-02-28T12:00Z"), 28),
+        (("--until", "2026-02-28"), 28),
+        (("--until", "2026-02-27"), 27),
+        (("--until", "2026-02-26"), 26),
+        (("--since", "2026-02-27T12:00Z", "--until", "2026-02-28"), 28),
+        (("--since", "2026-02-26", "--until", "2026-02-26T22:00Z"), 27),
+    ],
+)
+@pytest.mark.parametrize("kind", ["sealed", "unsealed", "adopted"])
+def test_a_window_may_end_on_any_day(tmp_path: Path, kind: str, words: tuple[str, ...], last: int) -> None:
+    log = written(tmp_path / "v2", plain=kind == "adopted", seals=kind != "unsealed")
+    private, public = packages.write_keys(tmp_path / "keys")
+    for number, keys in enumerate(((), ("--public-key", public))):
+        target = tmp_path / f"pack{number}"
+        make(target, log, "--sign-key", private, *keys, *words)
+        days = sorted(path.name for path in (target / "log").glob("*.jsonl"))
+        assert days[-1] == f"audit_2026-02-{last}.jsonl"
+        found = check(target)
+        whole = kind != "unsealed" or last < 28
+        assert found.verdict == ("ok" if whole else "warn"), found.findings
+        assert found.first_bad is None
+        assert {one.severity for one in found.findings if one.name != "digest_missing"} <= {"info"}
+        assert found.coverage.attested == found.coverage.lines > 0
+
+
+def test_a_window_excuses_no_line_that_is_missing_in_it(tmp_path: Path) -> None:
+    private, public = packages.write_keys(tmp_path / "keys")
+    keys = ("--sign-key", private, "--public-key", public)
+    log = written(tmp_path / "v2")
+    newest = log / "audit_2026-02-28.jsonl"
+    newest.write_bytes(b"".join(newest.read_bytes().splitlines(keepends=True)[:-2]))
+    make(tmp_path / "known", log, *keys, "--until", "2026-03-05", code=1)
+    make(tmp_path / "unknown", log, *keys[:2], "--until", "2026-03-05")
+    for name in ("known", "unknown"):
+        found = check(tmp_path / name)
+        assert (found.verdict, dict(found.counts)) == ("tampered", {"tail_missing": 1})
+    newest.unlink()
+    make(tmp_path / "gone", log, *keys, "--until", "2026-03-05", code=1)
+    assert check(tmp_path / "gone").verdict == "tampered"
+    make(tmp_path / "doubtful", log, *keys[:2], "--until", "2026-03-05")
+    assert check(tmp_path / "doubtful").verdict == "warn"
+
+
 def test_a_log_of_another_key_is_told_apart(made: Path, tmp_path: Path) -> None:
     private, _ = packages.write_keys(tmp_path / "keys", OTHER)
     make(tmp_path / "pack", made.parent / "v2", "--sign-key", private)
@@ -222,7 +308,7 @@ def test_a_log_that_had_been_changed_before_is_told(tmp_path: Path, words: tuple
     make(tmp_path / "pack", path.parent, "--sign-key", private, *words, code=1)
     found = check(tmp_path / "pack")
     assert found.verdict == "tampered"
-    assert "found to be tampered" in " ".join(found.coverage.sentences)
+    assert "found that it was tampered with" in " ".join(found.coverage.sentences)
     if not words:
         assert "as it was made: what was found is in the log" in " ".join(found.coverage.sentences)
 

@@ -7,16 +7,25 @@ from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from llmwatch.audit.entry import Secret
+from llmwatch.audit.findings import Finding
+from llmwatch.audit.folder import find_logs
+from llmwatch.audit.keys import KeyRing
+from llmwatch.audit.verify import verify
 from llmwatch.clean import clean
 from llmwatch.evidence.report import ENDINGS, FORMS, Report, write_report
 from llmwatch.evidence.report.facts import NO_CHAIN, UNCHECKED
+from tests.audit.sealed import SECRET, SIGNER
 from tests.cli.running import SAMPLE
 from tests.cli.traffic import START, line
+from tests.evidence.packages import sealed_log
 from tests.evidence.reports import UNATTESTED, as_document, calls, entry, failed, report_of, verification
 
 # As many as a table lists.
@@ -237,6 +246,56 @@ def test_the_verdict_is_there_and_what_is_not_attested_always(
     assert UNATTESTED in text
     assert NO_CHAIN not in text
     assert ("line 17" in text) == (verdict == "tampered")
+
+
+@pytest.mark.parametrize("form", ["text", "markdown"])
+def test_the_verdict_is_among_the_first_lines(sample: Report, hostile: Report, form: str) -> None:
+    def beginning(report: Report) -> str:
+        return " ".join(write_report(report, form).replace("`", "").splitlines()[:6])
+
+    for verdict in ("ok", "warn", "tampered", "unverifiable"):
+        assert f"Log integrity: {verdict.upper()}:" in beginning(replace(sample, chain=verification(verdict)))
+    broken = beginning(replace(sample, chain=verification()))
+    assert "first break: audit_2026-02-27.jsonl line 17 was edited" in broken
+    for name in HOSTILE:
+        report = replace(sample, chain=verification(file=name))
+        (line,) = (one for one in write_report(report, form).splitlines() if "Log integrity:" in one)
+        assert line.isprintable()
+        if form == "markdown":
+            kinds = {one.type for one in all_tokens(MarkdownIt("commonmark").parse(line))}
+            assert kinds <= {"paragraph_open", "paragraph_close", "inline", "text", "code_inline"}
+    assert "no chain was checked (no audit log" in beginning(sample)
+    assert "no chain was checked (audit entries were read" in beginning(replace(sample, audit_entries=1))
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "html"])
+def test_what_no_key_could_tell_is_unknown_and_not_0(sample: Report, tmp_path: Path, form: str) -> None:
+    def figures(**keys: Any) -> list[str]:
+        found = verify(find_logs([folder]), **{"ring": KeyRing(), **keys})
+        text = write_report(replace(sample, chain=found), form)
+        text = re.sub(r"<[^>]+>|[|]", " ", text)
+        names = ("a signature that is right", "a signed checkpoint or digest", "after the last of those")
+        return [re.findall(rf"lines.*{name}\s+([\d,]+|unknown)", text)[0] for name in names]
+
+    folder = sealed_log(tmp_path / "log")
+    secrets, strange = KeyRing((SECRET,)), KeyRing((Secret(b"another secret, of nobody"),))
+    assert figures() == ["unknown"] * 3
+    assert figures(ring=secrets) == ["13", "unknown", "unknown"]
+    assert figures(ring=strange) == ["0", "unknown", "unknown"]
+    assert figures(public=SIGNER.verifier) == ["unknown", "13", "0"]
+    assert figures(ring=secrets, public=SIGNER.verifier) == ["13", "13", "0"]
+
+
+def test_a_file_with_an_error_that_is_at_no_line_is_not_ok(sample: Report) -> None:
+    chain = verification("ok")
+    name = chain.coverage.files[0].name
+    found = (Finding("digest_mismatch", name), Finding("deleted", name, 3, 5))
+    text = write_report(replace(sample, chain=replace(chain, verdict="tampered", findings=found)), "text")
+    assert re.search(rf"{name} +fresh +not ok", text)
+    several = replace(chain, verdict="tampered", findings=found, first_bad=found[1])
+    assert "lines 3 to 5 follow lines that were deleted" in write_report(
+        replace(sample, chain=several), "text"
+    )
 
 
 def test_json_has_the_verdict_as_verify_has_it() -> None:

@@ -11,6 +11,7 @@ from llmwatch.audit.excerpt import Excerpt
 from llmwatch.audit.findings import Finding
 from llmwatch.query.audited import Audited, AuditFile, AuditFinding
 from llmwatch.query.snapshot import Snapshot
+from llmwatch.sources.source import SourceState
 from llmwatch.tui.app import MonitorApp
 from llmwatch.tui.widgets.header import Header
 from tests.tui.conftest import LARGE, SMALL, WIDE, Start
@@ -102,6 +103,28 @@ async def test_the_pane_says_what_is_broken_and_what_is_not_attested(start: Star
         assert stage.app.focused.id == "audit-files"
         await stage.press("a")
         assert "7 Audit" not in stage.text()
+
+
+@pytest.mark.parametrize("sentences", [4, 12])
+@pytest.mark.parametrize("broken", [False, True])
+async def test_in_little_room_what_was_checked_and_what_nothing_tells_stay(
+    start: Start, broken: bool, sentences: int
+) -> None:
+    extent = "60 lines; HMAC right on 59 of 60; 40 attested by signed checkpoints; 20 are not attested"
+    never = "nothing here tells whether every call was logged, truthfully, and at the right time"
+    between = [f"remark {number}, which is longer than a line of the pane is wide" for number in range(12)]
+    said = (extent, *between[: sentences - 2], never)
+    feed = AuditFeed(audit=replace(BROKEN if broken else WELL, sentences=said))
+    feed.sources = tuple(
+        SourceState(f"gone-{number}", "error", "It is not there. " * 5) for number in range(2)
+    )
+    async with start(feed, SMALL) as stage:
+        await stage.press("a")
+        text = " ".join(stage.text().split())
+        assert extent in text
+        assert never in text
+        assert ("more in what llmwatch verify says" in text) == (sentences == 12)
+        assert not broken or "line 17 was edited" in text
 
 
 async def test_enter_leads_to_the_line_and_escape_back(start: Start) -> None:

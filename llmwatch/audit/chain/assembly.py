@@ -205,7 +205,7 @@ class Assembly:
                 1,
                 Head(line=line),
                 chain,
-                (odd.follows or line.follows("")) and line.recovered is None,
+                line.recovered is None and (odd.follows or line.follows("") or self._goes_on(odd)),
                 records,
                 line.flaw,
                 line.link.sequence if line.link else None,
@@ -213,8 +213,16 @@ class Assembly:
                 odd.blank,
                 chain_hash(odd.before, line.canonical) if line.canonical else None,
                 unsure,
+                not self._data[odd.start : min(odd.end, odd.start + _LONGEST_LINE)].strip(b"\0"),
             )
         )
+
+    def _goes_on(self, odd: Odd) -> bool:
+        """Whether the first line of a file follows the last of the file before."""
+        if odd.before:
+            return False
+        before = self.damage[-1] if self.damage else self._last
+        return before is not None and before.chain is not None and odd.line.follows(before.chain)
 
     def _trusted(self, piece: Piece) -> None:
         if self._copying:

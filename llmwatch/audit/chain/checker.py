@@ -40,7 +40,7 @@ class ChainChecker:
         """`whole`: there are no other files, so one that is named and not given is missing."""
         self._ring = ring
         self._files: list[LogFile] = []
-        self._tally = Tally()
+        self._tally = _Tally()
         self._assembly = Assembly(self._reopened)
         self._settlement = Settlement(self._files, whole, self._tally)
         self._coverage: list[FileCoverage] = []
@@ -51,8 +51,8 @@ class ChainChecker:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """In the order of the files and their lines."""
-        found = self._tally.findings([file.name for file in self._files])
-        return found if self._chained else tuple(_softened(one) for one in found)
+        tally = self._tally if self._chained else self._tally.plain
+        return tally.findings([file.name for file in self._files])
 
     @property
     def files(self) -> tuple[FileCoverage, ...]:
@@ -65,7 +65,7 @@ class ChainChecker:
 
     @property
     def lines(self) -> int:
-        """Physical lines that are not blank, in the files that were checked."""
+        """Physical lines, blank ones too, in the files that were checked."""
         return sum(file.lines for file in self._coverage)
 
     @property
@@ -97,7 +97,7 @@ class ChainChecker:
                 batch = []
         self._take(batch)
         assembly.end()
-        if not state.physical:
+        if not state.lines:
             self._tally.add(Finding("empty", file.name, detail="the file has no lines"))
         self._chained |= state.chained
         coverage = FileCoverage(file.name, self._convention(), state.lines, state.hmac_ok)
@@ -167,7 +167,7 @@ class ChainChecker:
 
     def _recovered(self, odd: Odd) -> Odd:
         """With the entry behind a fragment, also if no key that was given signed it."""
-        if odd.line.canonical is not None or odd.line.recovered or not self._ring.secrets:
+        if odd.blank or odd.line.canonical is not None or odd.line.recovered or not self._ring.secrets:
             return odd
         line = read_line(self._assembly.bytes_of(odd), KeyRing())
         record = line.recovered
@@ -181,7 +181,7 @@ class ChainChecker:
         index = len(self._files) - 1
         if self._file.v2:
             return "v2"
-        if not self._file.lines:
+        if not self._file.begun:
             return "fresh"
         return _CONVENTIONS.get(self._assembly.origins.get(index, "lost"), "unlinked")
 
@@ -201,24 +201,38 @@ class _File:
     """What is counted in one file."""
 
     def __init__(self) -> None:
-        self.physical = self.lines = self.hmac_ok = 0
-        self.v2 = self.chained = False
+        self.lines = self.hmac_ok = 0
+        self.begun = self.v2 = self.chained = False
+        """`begun`: a line that is not blank was seen."""
 
     def count(self, segment: Segment) -> None:
-        first = not self.lines
+        first = not self.begun
         if isinstance(segment, Run):
-            self.physical += segment.lines
+            self.begun = True
             self.lines += segment.lines
             self.hmac_ok += sum(segment.kids.values())
             self.chained = True
             self.v2 |= first and segment.link is not None
             return
         line = segment.line.recovered or segment.line
-        self.physical += 1
-        self.lines += not segment.blank
+        self.begun |= not segment.blank
+        self.lines += 1
         self.hmac_ok += line.kid is not None
         self.chained |= bool(line.chain or line.signature)
         self.v2 |= first and line.link is not None
+
+
+class _Tally(Tally):
+    """Of what was found, and of the same as it is said where nothing in the log turns out to be chained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.plain = Tally()
+
+    def add(self, finding: Finding) -> None:
+        """One more."""
+        super().add(finding)
+        self.plain.add(_softened(finding))
 
 
 def _flaw(odd: Odd) -> str | None:
@@ -233,5 +247,6 @@ def _flaw(odd: Odd) -> str | None:
 def _softened(finding: Finding) -> Finding:
     """Where nothing in a log is chained, nothing was changed: it is another kind of file."""
     if finding.severity == "error" and finding.name in LINE_CLASSES:
-        return replace(finding, name="malformed", given="warn", field=None, detail=_PLAIN)
+        file, line, line_to = finding.file, finding.line, finding.line_to
+        return Finding("malformed", file, line, line_to, finding.count, detail=_PLAIN, given="warn")
     return finding

@@ -26,6 +26,8 @@ _BLANK = "it is blank, and no writer leaves blank lines"
 _MALFORMED = "it is no entry, and stands where one is gone, or at an end"
 _TORN = "it is the beginning of an entry, as a crash leaves it; no line links to it"
 _TORN_TAIL = "the last line is only the beginning of an entry: a writer crashed, or is writing"
+_NO_TAIL = "the last line is no entry, and has no newline"
+_NULLS = "the last line is NUL bytes, as a crash leaves where bytes were promised to a file and never came"
 _CUT = "the last line was cut off: what comes after was written when it was whole"
 
 
@@ -46,6 +48,11 @@ class Gap:
     def numbered(self) -> bool:
         """Whether our own writer was at work here; it leaves no fragments."""
         return self.before is not None and self.before.sequence is not None
+
+    @property
+    def ours(self) -> bool:
+        """Whether nobody but our own writer left lines here: the first of its lines says how many there were before."""
+        return self.numbered or (self.before is None and self.after is not None and self.after.sequence == 0)
 
     def is_at_the_end(self, one: Damage) -> bool:
         """Whether nothing trusted follows in its file."""
@@ -101,7 +108,7 @@ def classify(gap: Gap, standing: Sequence[Damage]) -> Iterator[Finding]:
 def _added(gap: Gap, one: Damage) -> Finding:
     if not one.readable and not one.newline:
         return _tail(gap, one, gap.numbered and not _is_in_last_file(gap, one))
-    if one.flaw == "torn_fragment" and not gap.numbered:
+    if one.flaw == "torn_fragment" and not gap.ours:
         return _finding(gap, one, "torn_fragment", _TORN)
     if one.blank:
         return _finding(gap, one, "inserted", _BLANK)
@@ -111,13 +118,16 @@ def _added(gap: Gap, one: Damage) -> Finding:
 def _unreadable(gap: Gap, one: Damage) -> Finding:
     if not one.newline:
         return _tail(gap, one, one.role != "end" or (gap.numbered and not _is_in_last_file(gap, one)))
-    if one.flaw == "torn_fragment" and one.role == "end" and not gap.numbered:
+    if one.flaw == "torn_fragment" and one.role == "end" and not gap.ours:
         return _finding(gap, one, "torn_fragment", _TORN)
     return _finding(gap, one, "malformed", _MALFORMED)
 
 
 def _tail(gap: Gap, one: Damage, followed: bool) -> Finding:
-    return _finding(gap, one, "torn_tail", _CUT if followed else _TORN_TAIL, "error" if followed else None)
+    if followed:
+        return _finding(gap, one, "torn_tail", _CUT, "error")
+    fragment = _TORN_TAIL if one.flaw == "torn_fragment" else _NO_TAIL
+    return _finding(gap, one, "torn_tail", _NULLS if one.nulls else fragment)
 
 
 def _is_in_last_file(gap: Gap, one: Damage) -> bool:

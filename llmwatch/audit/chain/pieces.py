@@ -70,7 +70,7 @@ class Damage:
     """Stored in the last line; of one that is no record, what looks like a chain hash in it."""
 
     linked: bool
-    """The first line follows the physical line before, or begins a chain."""
+    """The first line follows the physical line before, in this file or the one before, or begins a chain."""
 
     records: int = 1
     """How many lines it may stand for: a newline that is gone makes one of two."""
@@ -86,6 +86,9 @@ class Damage:
 
     unsure: bool = False
     """It is not trusted because it does not link; there is no signature to tell."""
+
+    nulls: bool = False
+    """It is NUL bytes, as far as the first megabyte tells, and has no newline."""
 
     role: Role = "end"
 

@@ -116,7 +116,7 @@ class Settlement:
             link = piece.head.link if piece.begins_file and piece.after else None
             if link and link.previous and piece.after and piece.after.file != piece.file:
                 name = self._names[piece.after.file]
-                if link.previous.file != name:
+                if link.previous.file != name and link.previous.chain == piece.after.chain:
                     detail = (
                         f"{self._names[piece.file]}, which goes on from it, says that its name was another"
                     )
@@ -163,8 +163,9 @@ class Settlement:
         elif not (stood or moved or after.flaw == "torn_fragment"):
             if other_file and previous is None:
                 self._tally.add(_unlinked(self._names[after.file], after, "error", _DIVIDED))
-            elif other_file and previous and after.relation == "lost":
-                self._tail_missing(previous.file, before, 1, after, _REPLACED)
+            elif after.relation == "lost" and other_file and previous:
+                if previous.chain != before.chain:  # else a copy stands between the two
+                    self._tail_missing(previous.file, before, 1, after, _REPLACED)
             elif after.relation == "lost":
                 self._tally.add(self._deleted(after, 1, at_least=True))
             elif after.relation == "root" and not other_file:

@@ -18,7 +18,7 @@ from llmwatch.audit.writing.disk import sync, sync_folder
 from llmwatch.errors import LlmwatchError
 
 _HASH = re.compile(r"[0-9a-f]{64}")
-_FRESH = ".tmp.gz"
+FRESH = ".tmp.gz"
 """Ends the name of an archive that is being written; a crash may leave one, and the next run writes it anew."""
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -70,7 +70,7 @@ def pack(file: LogFile, digest: str | None) -> tuple[Path, int]:
         )
     else:
         _make_folder(folder)
-        fresh = folder / f"{file.path.name}{_FRESH}"
+        fresh = folder / f"{file.path.name}{FRESH}"
         plain = _compress(file, fresh)
         _expect(plain, digest or plain, altered)
         _expect(

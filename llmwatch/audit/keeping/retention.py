@@ -21,8 +21,8 @@ from typing import Literal
 
 from llmwatch.audit.checkpoints import CHECKPOINTS
 from llmwatch.audit.digests import Tombstone, sign_tombstone
-from llmwatch.audit.folder import ARCHIVE, LogFile, day_of, digest_path, find_logs, tombstone_path
-from llmwatch.audit.keeping.packing import Refused, State, last_chain, pack, read_hash, remove
+from llmwatch.audit.folder import ARCHIVE, KEYS, LogFile, day_of, digest_path, find_logs, tombstone_path
+from llmwatch.audit.keeping.packing import FRESH, Refused, State, last_chain, pack, read_hash, remove
 from llmwatch.audit.notes import NoteSigner, NoteVerifier
 from llmwatch.audit.signed.statements import (
     DIGEST_ENDING,
@@ -38,13 +38,21 @@ from llmwatch.private_file import write_private
 
 Action = Literal["archive", "delete", "keep"]
 Outcome = Literal["archived", "deleted", "kept", "refused", "failed"]
+Foreseen = Literal["archive", "delete", "keep", "refused"]
 
 _NEWEST, _NOT_OVER, _YOUNG = "it is the newest day", "the day is not over", "not old enough"
+_NO_DAY = "its name is no day: it is left alone"
 UNREMARKABLE = (_NEWEST, _NOT_OVER, _YOUNG)
 """Reasons to keep a day that need no explanation."""
 
 _LOCK, _LOCK_SECONDS = "audit.lock", 30.0
-_ENTRIES = re.compile(r".*\.jsonl(\.gz)?", re.DOTALL)
+_OF_A_DAY = re.compile(rf"(.*)({re.escape(DIGEST_ENDING)}|\.gone|\.jsonl{re.escape(FRESH)})", re.DOTALL)
+_BESIDE = re.compile(
+    rf"{re.escape(CHECKPOINTS)}|{re.escape(KEYS)}|audit_torn_.*\.bin|{re.escape(_LOCK)}|audit\.state|{ARCHIVE}",
+    re.DOTALL,
+)
+"""What a log has beside its days."""
+_NEEDS_KEY = "needs --sign-key, the log's key, to sign its deletion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +65,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is to become of a day, or of a file whose name is no day."""
+    """What is to become of a day, or of a file that is no part of the log."""
 
     name: str
     action: Action
@@ -103,6 +111,13 @@ def plan(folder: Path, policy: Policy, now: datetime) -> list[Step]:
     return [*steps, *_strange(folder)]
 
 
+def foreseen(step: Step, signer: NoteSigner | None) -> tuple[Foreseen, str]:
+    """What will become of it, and why, as far as names tell."""
+    if step.action == "delete" and step.signed and not signer:
+        return "refused", _NEEDS_KEY
+    return step.action, step.reason
+
+
 def signer_of(folder: Path, private: bytes, origin: str | None) -> NoteSigner:
     """What signs tombstones, under the name that the log's own digests have; `origin` is for a log without any.
 
@@ -127,9 +142,16 @@ def remarks(steps: Sequence[Step], signer: NoteSigner | None) -> Iterator[str]:
     """What is to be known about deletions that nobody signs."""
     unsigned = [step for step in steps if step.action == "delete" and not signer]
     if signed := [step.name for step in unsigned if step.signed]:
-        yield f"{', '.join(signed[:3])}: not deleted without --sign-key, the log's key: it would look like an attack"
+        more = f" and {len(signed) - 3:,} more" if len(signed) > 3 else ""
+        yield (
+            f"{', '.join(signed[:3])}{more}: not deleted without --sign-key, the log's key: "
+            "it would look like an attack"
+        )
     if count := len(unsigned) - len(signed):
-        yield f"{count:,} days leave no trace, for nothing in the log is signed; with --sign-key they leave tombstones"
+        days, they = ("1 day leaves", "it leaves a tombstone")
+        if count > 1:
+            days, they = f"{count:,} days leave", "they leave tombstones"
+        yield f"{days} no trace, for nothing in the log is signed; with --sign-key {they}"
 
 
 def carry_out(
@@ -187,7 +209,7 @@ class _Work:
     def delete(self, step: Step) -> Done:
         """Leave a tombstone, then delete all that is there of a day."""
         if step.signed and not self.signer:
-            raise Refused(f"{step.name}: its deletion has to be signed; name the log's key in --sign-key")
+            raise Refused(f"{step.name}: {_NEEDS_KEY}")
         states = [State.of(file.path) for file in step.files]
         hashes = {read_hash(file) for file in step.files}
         seal = self._seal(step)
@@ -256,8 +278,15 @@ def _days(length: timedelta) -> str:
 def _strange(folder: Path) -> Iterator[Step]:
     for place in (folder, folder / ARCHIVE):
         for path in sorted(place.iterdir()) if place.is_dir() else ():
-            if _ENTRIES.fullmatch(path.name) and day_of(path.name) is None:
-                yield Step(str(path.relative_to(folder)), "keep", "its name is no day: it is left alone")
+            if not _of_the_log(path.name):
+                yield Step(str(path.relative_to(folder)), "keep", _NO_DAY)
+
+
+def _of_the_log(name: str) -> bool:
+    """Whether it is a day, or what a log has beside its days."""
+    of_a_day = _OF_A_DAY.fullmatch(name)
+    day = day_of(f"{of_a_day[1]}.jsonl" if of_a_day else name)
+    return day is not None or _BESIDE.fullmatch(name) is not None
 
 
 @contextmanager

@@ -36,6 +36,7 @@ _HEX = re.compile(r"[0-9a-f]{64}")
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,300})")
 _CUT = re.compile(r"[\\\w.+-]{0,9}")
 """What may stand where JSON breaks off: half a number, a literal or an escape."""
+_NULLS = re.compile("\0*")
 
 _SORTED = json.JSONEncoder(sort_keys=True, check_circular=False).encode
 _UNSORTED = json.JSONEncoder(check_circular=False).encode
@@ -87,11 +88,13 @@ class Link:
     """Of the first line of a process."""
 
     adoption: Adoption | None = None
+    file: str | None = None
+    """The name of the file in which it is the first of our own; older writers did not say."""
 
     @property
     def simple(self) -> bool:
         """Nothing but a number and a key."""
-        return not self.begins_file and self.boot is None and self.adoption is None
+        return not self.begins_file and self.boot is None and self.adoption is None and self.file is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +205,8 @@ def _flaw(text: str, entry: Mapping[str, object], order: Order) -> Flaw | None:
     if _UNSORTED(entry) != text:
         return "duplicate_keys" if _has_duplicates(text) else "reencoded"
     metadata = entry.get(METADATA)
-    link = metadata.get(LINK) if isinstance(metadata, dict) else None
-    if isinstance(metadata, dict) and isinstance(link, dict):
-        if list(metadata)[-1] != LINK or list(link)[: len(LINK_KEYS)] != LINK_KEYS:
+    if isinstance(metadata, dict) and read_link(metadata):
+        if list(metadata)[-1] != LINK or list(metadata[LINK])[: len(LINK_KEYS)] != LINK_KEYS:
             return "reencoded"
         order = RECIPE_ORDER
     return None if keys[-len(tail) :] == tail and in_order(keys, order) else "reencoded"
@@ -315,8 +317,10 @@ def read_link(metadata: object) -> Link | None:
         return None
     try:
         _of_type(value, v=int, seq=int, kid=str)
-        boot = value.get("boot")
+        boot, file = value.get("boot"), value.get("file")
         if value["v"] != 1 or value["seq"] < 0 or not isinstance(boot, str | None):
+            return None
+        if not isinstance(file, str | None):
             return None
         return Link(
             value["seq"],
@@ -325,6 +329,7 @@ def read_link(metadata: object) -> Link | None:
             _previous(value.get("prev")),
             boot,
             _adoption(value["adopt"]) if "adopt" in value else None,
+            file,
         )
     except (KeyError, TypeError):
         return None
@@ -377,23 +382,45 @@ def _broken(text: str, ring: KeyRing, order: Order) -> Line:
 
 
 def _are_beginnings(text: str, head: str) -> bool:
-    """Whether it is a record cut short, or several: each crash leaves one, and what is written next is glued to it."""
-    if _is_beginning(text):
-        return True
-    first, *others = text.split(head, _MOST_GLUED)
-    pieces = [first, *(head + other for other in others)] if first else [head + other for other in others]
-    return 1 < len(pieces) <= _MOST_GLUED and all(map(_is_beginning, pieces))
+    """Whether it is a record cut short, or several: each crash leaves one, and what is written next is glued to it.
 
-
-def _is_beginning(text: str) -> bool:
-    """Whether it is a record cut short. A file system may leave NULs where bytes were promised and never came."""
-    text = text.strip("\0")
-    if not text.startswith("{"):
+    What is cut shorter is a beginning too. So the next may start wherever one before could go on, and where it is
+    tried first, at the end of that, it does.
+    """
+    first = len(text) - len(text.lstrip("\0"))
+    if not text.startswith("{", first):
         return False
+    reach = _reach(text, first, "{")
+    start = reach + 1
+    for _ in range(_MOST_GLUED):
+        if reach == len(text):
+            return True
+        start = text.rfind("{", first + 1, start)
+        if start < 0:
+            return False
+        further = _reach(text, start, head)
+        if further > reach:
+            reach, start = further, further + 1
+    return reach == len(text)
+
+
+def _reach(text: str, start: int, head: str) -> int:
+    """How far at most the beginning of a record goes that begins there, and the NULs behind it.
+
+    A file system may leave those where bytes were promised and never came.
+    """
+    size = next((size for size in range(len(head)) if not text.startswith(head[: size + 1], start)), None)
+    end = _parsed(text, start) if size is None else start + size
+    nulls = _NULLS.match(text, end)
+    return nulls.end() if nulls else end
+
+
+def _parsed(text: str, start: int) -> int:
+    """How far an object goes that lacks its end."""
     try:
-        _DECODER.raw_decode(text)
+        return _DECODER.raw_decode(text, start)[1] - 1
     except json.JSONDecodeError as error:
-        return "Unterminated string" in error.msg or _CUT.fullmatch(text, error.pos) is not None
+        cut = _CUT.match(text, error.pos)
+        return len(text) if "Unterminated string" in error.msg or cut is None else cut.end()
     except ValueError:
-        pass
-    return False
+        return start

@@ -15,7 +15,7 @@ from llmwatch.audit.checkpoints import CHECKPOINTS, Checkpoint
 from llmwatch.audit.digests import Digest, Tombstone
 from llmwatch.audit.findings import Finding
 from llmwatch.audit.folder import Log, LogFile, find_logs
-from llmwatch.audit.notes import NoteVerifier
+from llmwatch.audit.notes import NoteVerifier, verifier_key
 from llmwatch.audit.signed.days import days_of, find_renamed
 from llmwatch.audit.signed.passage import Passage
 from llmwatch.audit.signed.sealed_days import Progress, seal_checks
@@ -100,8 +100,8 @@ def attest(
         log = next(iter(find_logs([log.folder])), log)
     days = days_of(log, said)
     if not (said.seals or said.checkpoints or said.tombstones or sizes):
-        missing = _checkpoint_missing(log.files)
-        return Attested((*said.checkpoints.findings, *said.findings, *missing), sentences=said.sentences)
+        absent = _checkpoint_missing(log.files, verifier, said.others)
+        return Attested((*said.checkpoints.findings, *said.findings, *absent), sentences=said.sentences)
     sealed = [(day, day.seal.digest, file) for day in days if day.seal for file in day.files]
     with seal_checks([(file, digest.size, digest.sha256) for _, digest, file in sealed], progress) as checked:
         said.checkpoints.check(_MOST_SIGNATURES)
@@ -112,22 +112,25 @@ def attest(
     for day in days:
         passage.add(day)
     passage.finish()
-    return _result(log, said, passage, renamed, sizes)
+    missing: tuple[Finding, ...] = ()
+    if said.checkpoints.newest() is None:
+        others = () if said.seals else said.others
+        missing = _checkpoint_missing(log.files, verifier, others, certain=bool(said.seals))
+    return _result(log, said, passage, (*missing, *renamed), sizes)
 
 
 def _result(
-    log: Log, said: Statements, passage: Passage, renamed: Sequence[Finding], sizes: Collection[int]
+    log: Log, said: Statements, passage: Passage, found: Sequence[Finding], sizes: Collection[int]
 ) -> Attested:
     newest, note = said.checkpoints.newest() or (None, b"")
     signed = {size: frozenset(one.root for one in said.checkpoints.between(size, size)) for size in sizes}
-    missing = () if newest else _checkpoint_missing(log.files, certain=bool(said.seals))
-    findings = (*said.checkpoints.findings, *said.checkpoints.judged(), *said.findings, *missing)
+    findings = (*said.checkpoints.findings, *said.checkpoints.judged(), *said.findings)
     files = {
         path: FileAttested(count, passage.lines[path], path in passage.sealed)
         for path, count in passage.attested.items()
     }
     return Attested(
-        (*findings, *renamed, *passage.findings),
+        (*findings, *found, *passage.findings),
         files,
         frozenset(passage.spare),
         said.origin,
@@ -160,11 +163,20 @@ def _list(names: Sequence[str]) -> str:
     return few if len(names) <= _FEW else f"{few} and {len(names) - _FEW:,} more"
 
 
-def _checkpoint_missing(files: Sequence[LogFile], *, certain: bool = False) -> tuple[Finding, ...]:
-    """Our writer's lines without a checkpoint; `certain`: there are such lines."""
+def _checkpoint_missing(
+    files: Sequence[LogFile], verifier: NoteVerifier, others: Sequence[str], *, certain: bool = False
+) -> tuple[Finding, ...]:
+    """Our writer's lines without a checkpoint; `certain`: there are such lines. `others`: keys that signed instead."""
     if not certain and not any(is_numbered(file) for file in reversed(files)):
         return ()
     detail = "the log has lines that are signed in checkpoints, and no checkpoint is signed by the public key"
+    if others:
+        given = "the one that was given"
+        if verifier.name:
+            given = "+".join(verifier_key(verifier.name, verifier.public).split("+")[:2])
+        detail += (
+            f": the signatures here are of {_list(others)}, not of {given}: is this the log's public key?"
+        )
     return (Finding("checkpoint_missing", CHECKPOINTS, detail=detail),)
 
 

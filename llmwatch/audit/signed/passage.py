@@ -9,13 +9,13 @@ from pathlib import Path
 from llmwatch.audit.archive import Reading
 from llmwatch.audit.checkpoints import CHECKPOINTS
 from llmwatch.audit.digests import Digest, Tombstone
-from llmwatch.audit.findings import Finding
+from llmwatch.audit.findings import Finding, Severity
 from llmwatch.audit.folder import LogFile
 from llmwatch.audit.merkle import Tree
 from llmwatch.audit.signed.days import Day, compare_copies
 from llmwatch.audit.signed.sealed_days import Progress, SealCheck
 from llmwatch.audit.signed.statements import Seal, Statements
-from llmwatch.audit.signed.walk import first_sequence, walk
+from llmwatch.audit.signed.walk import first_sequence, last_sequence, walk
 from llmwatch.audit.signed.windows import Anchor, Judgement, judge, lines
 
 
@@ -86,13 +86,16 @@ class Passage:
         days, self._open = self._open, []
         if self._position is None:
             self.unreached += [day.name for day in days]
-            self._judge_digests([day for day in days if first_sequence(day.files[0]) is not None], seal)
+            numbered = [day for day in days if first_sequence(day.files[0]) is not None]
+            self._judge_digests(numbered, seal, reached=False)
+            if tail and numbered and self._complete:
+                self.findings += self._unreached_tail(numbered[-1])
             return
         start, last = self._position, seal.digest.first if seal else None
         anchors = self._anchors(start.size, last) + ([_beginning(seal.digest)] if seal else [])
         judgement = self._walk(start, [day.files[0] for day in days], anchors, last)
-        numbered = {span.file.name for span in judgement.walk.spans if span.numbered}
-        self._judge_digests([day for day in days if day.name in numbered], seal)
+        ours = {span.file.name for span in judgement.walk.spans if span.numbered}
+        self._judge_digests([day for day in days if day.name in ours], seal)
         name = days[-1].name if days else seal.digest.file if seal else self._newest
         self.findings += judgement.walk.findings
         self.findings += judgement.fork_findings(name)
@@ -126,16 +129,30 @@ class Passage:
             for each in self._checkpoints.between(first, last)
         ]
 
-    def _judge_digests(self, numbered: Sequence[Day], seal: Seal | None) -> None:
-        """Which open days of our writer should have a digest: all but the newest."""
+    def _unreached_tail(self, day: Day) -> Iterator[Finding]:
+        """Whether the log ends before the newest checkpoint, by the numbers of lines that no root can be made of."""
+        newest, last = self._checkpoints.newest(), last_sequence(day.files[0])
+        if newest and last is not None and newest[0].size > last + 1:
+            gone = newest[0].size - last - 1
+            detail = f"{lines(gone)} that were signed are gone from its end"
+            yield Finding("tail_missing", day.name, count=gone, detail=detail)
+
+    def _judge_digests(self, numbered: Sequence[Day], seal: Seal | None, *, reached: bool = True) -> None:
+        """Which open days of our writer should have a digest: all but the newest.
+
+        `reached`: their lines are compared with checkpoints, so nothing depends on the digest.
+        """
         over = [day.name for day in numbered if day.name not in (self._newest, *self._told)]
         before = self._seal.sha256 if self._seal else None
         if seal and self._complete and seal.digest.previous != before and not self._told_before(seal):
             name = over.pop() if over else seal.digest.file
             detail = f"a digest that the one of {seal.digest.file} was made after is not there"
             self.findings.append(Finding("digest_missing", name, detail=detail, given="error"))
+        alone = self._complete and not reached
+        given: Severity | None = "error" if alone else None
+        needed = ": nothing else tells what its lines were, for older lines are gone" if alone else ""
         self.findings += [
-            Finding("digest_missing", name, detail=f"{name} is over, and has no digest")
+            Finding("digest_missing", name, detail=f"{name} is over, and has no digest{needed}", given=given)
             for name in over
             if name not in self._strangers
         ]
@@ -205,10 +222,23 @@ def _ending(digest: Digest) -> Anchor:
 
 def _mismatch(judgement: Judgement, digest: Digest, actual: str | None) -> Finding:
     name, (_, line, line_to) = digest.file, judgement.window or (None, None, None)
-    good = f"it is as it was sealed for {lines(judgement.good - digest.first)}"
-    detail = good if judgement.bad else "its lines are as they were sealed, but not how they end"
+    detail = _as_sealed(judgement, digest)
     return Finding(
         "digest_mismatch", name, line, line_to, expected=digest.sha256, actual=actual, detail=detail
+    )
+
+
+def _as_sealed(judgement: Judgement, digest: Digest) -> str:
+    """How much of a changed day is known to be as it was."""
+    if judgement.bad is None:
+        return "its lines are as they were sealed, but not how they end"
+    good = judgement.good - digest.first
+    if not good:
+        return "the change is somewhere in these lines" if judgement.window else "none of its lines are left"
+    return (
+        "its first line is as it was sealed"
+        if good == 1
+        else f"its first {lines(good)} are as they were sealed"
     )
 
 
@@ -226,12 +256,10 @@ def _gap(size: int, digest: Digest) -> Iterator[Finding]:
 def _gone(day: Day, digest: Digest) -> Finding:
     stone = day.stone
     if stone and day.seal and stone.digest == day.seal.sha256:
-        detail = f"{lines(digest.lines)} were deleted by policy ({stone.reason}, {stone.time})"
+        detail = f"{lines(digest.lines)}, deleted by policy ({stone.reason}, {stone.time})"
         return Finding("file_expired", day.name, count=digest.lines, detail=detail)
     why = "its tombstone is of another digest" if stone else "no tombstone that is signed says by what policy"
-    return Finding(
-        "file_missing", day.name, count=digest.lines, detail=f"{lines(digest.lines)} are gone, and {why}"
-    )
+    return Finding("file_missing", day.name, count=digest.lines, detail=f"{lines(digest.lines)} gone: {why}")
 
 
 def _unsealed_gone(name: str, stone: Tombstone) -> Finding:

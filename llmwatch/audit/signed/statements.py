@@ -43,6 +43,8 @@ class Checkpoints:
         """What can be said without checking signatures."""
         self.others = 0
         """Checkpoints that say they are signed by other keys."""
+        self.strangers: dict[str, None] = {}
+        """Those keys, as `signers` names them, in the order of the file."""
         for found in split_notes(data):
             if isinstance(found, range):
                 self._broken(found, len(data))
@@ -50,6 +52,7 @@ class Checkpoints:
                 self._claim(found)
             else:
                 self.others += 1
+                self.strangers.update(dict.fromkeys(signers(found)))
         self._sorted = sorted(self._claimed, key=_size)
 
     def __len__(self) -> int:
@@ -166,6 +169,9 @@ class Statements:
     strangers: frozenset[str]
     """Files whose digest another key signed."""
 
+    others: tuple[str, ...]
+    """The other keys that checkpoints and digests say they are signed by."""
+
     findings: tuple[Finding, ...]
     sentences: tuple[str, ...]
 
@@ -194,7 +200,14 @@ def read_statements(folder: Path, verifier: NoteVerifier) -> Statements:
         "tombstones are not signed by the public key": len(stones) - len(tombstones),
     }
     sentences = tuple(f"{count:,} {what}: they were passed over" for what, count in remarks.items() if count)
-    return Statements(checkpoints, origin, seals, tombstones, strangers, findings, sentences)
+    notes = [note for name in sorted(strangers) if (note := digests[name].note)]
+    others = dict.fromkeys((*checkpoints.strangers, *(name for note in notes for name in signers(note))))
+    return Statements(checkpoints, origin, seals, tombstones, strangers, tuple(others), findings, sentences)
+
+
+def signers(note: Note) -> Iterator[str]:
+    """The keys that a note says signed it: name and id, as a note verifier key begins."""
+    return (f"{signature.name}+{signature.id.hex()}" for signature in note.signatures)
 
 
 def count_statements(folder: Path) -> tuple[int, int]:

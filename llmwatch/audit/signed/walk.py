@@ -121,6 +121,15 @@ def first_sequence(file: LogFile) -> int | None:
     return sequence(lines[0]) if lines else None
 
 
+def last_sequence(file: LogFile) -> int | None:
+    """The number of the last line that has one. Raises SourceError."""
+    last = None
+    with Reading(file) as reading:
+        for lines, _ in physical_lines(reading):
+            last = next((number for line in reversed(lines) if (number := sequence(line)) is not None), last)
+    return last
+
+
 def is_numbered(file: LogFile) -> bool:
     """Whether any line is our writer's. Raises SourceError."""
     mark = f'"{LINK}"'.encode()

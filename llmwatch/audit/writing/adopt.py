@@ -33,23 +33,27 @@ class Adoption:
         self._lines = 0
         self._bytes = sha256()
         self._chain = ""
-        self._signed = self._broken = self._restarted = 0
+        self._signed = self._broken = self._crashed = 0
 
     def take(self, standing: Standing, line: bytes, found: Line) -> None:
-        """Any line: as a leaf it is what it is. One without its newline is none."""
+        """Any line: as a leaf it is what it is. One without its newline is none.
+
+        Of a line with a fragment before its record, the next line follows the record.
+        """
+        record = found.recovered or found
         if standing.whole:
-            standing.whole.add(line, found.chain or "", ())
+            standing.whole.add(line, record.chain or "", ())
         if not line.endswith(b"\n"):
             return
         standing.tree.append(leaf_hash(line[:-1]))
-        begins = found.follows("")
+        begins = record.follows("")
         self._files.add(standing.file)
         self._lines += 1
         self._bytes.update(line)
-        self._signed += found.kid is not None
-        self._broken += not (begins or found.follows(self._chain))
-        self._restarted += begins and standing.offset > 0
-        standing.chain = self._chain = found.chain or self._chain
+        self._signed += record.kid is not None
+        self._broken += not (begins or record.follows(self._chain))
+        self._crashed += found.recovered is not None or (begins and standing.offset > 0)
+        standing.chain = self._chain = record.chain or self._chain
 
     def end(self, standing: Standing, link: Link) -> str | None:
         """At the first line of our own: a sentence if that says otherwise. Nothing was signed so far."""
@@ -78,4 +82,4 @@ class Adoption:
             return "unverifiable"
         if self._broken or self._signed < self._lines:
             return "tampered"
-        return "warn" if self._restarted else "ok"
+        return "warn" if self._crashed else "ok"

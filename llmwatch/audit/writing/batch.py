@@ -44,6 +44,8 @@ class Batch:
         self._link = standing.chain if self.offset else ""
         self._kids: list[str] = []
         extra: Fields = {}
+        if self.offset == 0 or standing.adoption:
+            extra["file"] = file
         if self.offset == 0:
             last = {"file": standing.file, "seq": standing.tree.size - 1, "chain": standing.chain}
             extra["prev"] = last if standing.tree.size else None

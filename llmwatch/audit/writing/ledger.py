@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -56,9 +56,10 @@ class Ledger:
         """The file of the newest day that is over for good. Names sort as their days do."""
         self._descriptor = self._inode = -1
         self._synced = True
-        self._recoveries: list[Prepared] = []
+        self._recoveries: list[tuple[str, Prepared]] = []
+        """What a crash left, with its file: told in that file, or in the next if the day is over."""
         self._alarms: list[Prepared] = []
-        """What the next lines have to say of the log itself; recoveries first, where they happened."""
+        """What the next lines have to say of the log itself, after that."""
         self._noted = False
         """Whether lines of this process's own about the log have no checkpoint yet."""
         self._boot: str | None = str(uuid4())
@@ -171,7 +172,9 @@ class Ledger:
         tail.read(listing)
         self._standing, self._closed, self._synced = tail.standing, listing.closed, False
         self._close_file()
-        self._recoveries = [note(EVENT, self._now(), torn) for torn in self._torn()]
+        self._recoveries = [
+            (str(torn["file"]), note(EVENT, self._now(), dict(torn))) for torn in self._torn()
+        ]
         if alarm.count:
             self._raise_alarm(alarm)
         self._lock.leave(f"{tail.standing.file} {self._closed}")
@@ -188,16 +191,18 @@ class Ledger:
         )
 
     def _look(self) -> Listing:
-        """The folder without the file that a crash made and nothing came to be in."""
+        """The folder without files at its end that a crash made and nothing came to be in."""
         listing = list_folder(self.folder)
-        memory = self._standing.file if self._standing else None
-        for name in listing.days[-1:]:
-            if name != memory and name > listing.closed and os.path.getsize(self.folder / name) == 0:
-                os.unlink(self.folder / name)
-                return list_folder(self.folder)
-        return listing
+        memory = self._standing.file if self._standing else ""
+        for name in reversed(listing.days):
+            if name in (memory, listing.closed) or name < listing.closed:
+                break
+            if os.path.getsize(self.folder / name):
+                break
+            os.unlink(self.folder / name)
+        return list_folder(self.folder)
 
-    def _torn(self) -> Iterator[Fields]:
+    def _torn(self) -> Iterator[Mapping[str, object]]:
         standing = self._here
         return unrecorded(self.folder, os.listdir(self.folder), standing.file, standing.offset)
 
@@ -262,7 +267,8 @@ class Ledger:
 
     def _write(self, entries: Sequence[Prepared], today: str) -> list[Receipt]:
         batch = Batch(self._here, self._file_name(today), self._boot)
-        batch.add_notes([*self._recoveries, *self._alarms], self.ring)
+        told = [one for file, one in self._recoveries if file <= batch.file]
+        batch.add_notes([*told, *self._alarms], self.ring)
         batch.rotate(self.ring, self._now)
         noted = len(batch.lines)
         batch.add(entries, self.ring.secrets[0])
@@ -273,7 +279,8 @@ class Ledger:
         batch.settle(self._inode)
         self._standing, self._synced = batch.standing, True
         if noted:
-            self._recoveries, self._alarms, self._noted = [], [], True
+            self._recoveries = [one for one in self._recoveries if one[0] > batch.file]
+            self._alarms, self._noted = [], True
         self._boot = None
         return batch.receipts[noted:]
 
@@ -284,7 +291,8 @@ class Ledger:
         self._close_file()
         if offset == 0:
             self._lock.leave(f"{name} {self._closed}")
-        self._descriptor = open_to_append(self.folder / name, new=offset == 0)
+        path = self.folder / name
+        self._descriptor = open_to_append(path, new=not path.exists())
         self._inode = os.fstat(self._descriptor).st_ino
         if offset == 0:
             sync_folder(self.folder)
@@ -302,7 +310,7 @@ class Ledger:
         standing = self._here
         if not standing.kid or not standing.known:
             return
-        if not self._synced:
+        if not self._synced and standing.file > self._closed:
             sync(self._file(standing.file, standing.offset))
             self._synced = True
         if problem := self._checkpoints.catch_up():

@@ -117,13 +117,13 @@ class Tail:
             if path.name == name:
                 self._read_file(name, last=name == listing.days[-1])
             else:
-                standing.turn(name)
+                self.standing.turn(name)
                 for line in unpacked(path):
                     self._take(line)
         if self._under_root():
             self._tell("lines under the newest checkpoint are gone")
-            standing.lose(self._signed_size)
-        standing.adoption = self.adoption.summary() if self.adoption else None
+            self.standing.lose(self._signed_size)
+        self.standing.adoption = self.adoption.summary() if self.adoption else None
 
     def _files(self, listing: Listing) -> dict[str, Path]:
         """Those that may have lines after the end of the log, as far as that is known; of all days, if nothing is."""
@@ -134,7 +134,7 @@ class Tail:
         return {name: path for name, path in plain.items() if name > here or name == here > listing.closed}
 
     def _read_file(self, name: str, *, last: bool) -> None:
-        standing = self.standing
+        before, standing = self.standing.copy(), self.standing
         if name != standing.file:
             standing.turn(name)
         with (self.folder / name).open("rb") as file:
@@ -151,6 +151,8 @@ class Tail:
                     self._mend(line, file)
                     break
                 self._take(line)
+        if not standing.offset and before.file != name:
+            self.standing = before  # there is no line in it
 
     def _is_torn(self, line: bytes) -> bool:
         """No writer of ours leaves a NUL; a file system does, where it promised bytes that never came."""
@@ -176,7 +178,7 @@ class Tail:
             return True
         found = read_line(line, self.ring)
         if self.adoption and not _is_ours(found):
-            return found.canonical is not None
+            return (found.recovered or found).canonical is not None
         return (
             self._problem(found) is None
             and found.link is not None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from llmwatch import units
 from llmwatch.audit.findings import LINE_CLASSES, OTHER_CLASSES, Coverage, FileCoverage, Finding, Verification
-from llmwatch.audit.wording import PHRASES, place, state
+from llmwatch.audit.promises import NO_PUBLIC_KEY
+from llmwatch.audit.wording import PHRASES, phrase, place, state
 from llmwatch.clean import literal
 from llmwatch.evidence.report.document import (
+    UNKNOWN,
+    Cell,
     Grid,
     Mood,
     Section,
@@ -24,6 +27,8 @@ from llmwatch.evidence.report.facts import Report
 
 _FINDINGS, _FILES = 20, 40
 _SEVERITIES = ("error", "warn", "info")
+_SIGNATURES_CHECKED = "HMAC right on"
+"""What a verification that had a secret says of its extent: only then is a count of 0 known to be 0."""
 
 _MEANINGS: Mapping[str, str] = {
     "ok": "what was checked is as it was written",
@@ -45,6 +50,23 @@ def chain_tile(report: Report) -> Tile:
     return Tile(literal("Log integrity"), literal(chain.verdict), literal(remark), _MOODS[chain.verdict])
 
 
+def chain_line(report: Report) -> tuple[Cell, ...]:
+    """The verdict and the first break, for those who read no further."""
+    chain = report.chain
+    if chain is None:
+        why = (
+            "audit entries were read: llmwatch verify checks them"
+            if report.audit_entries
+            else "no audit log among the sources"
+        )
+        return (own(f"Log integrity: no chain was checked ({why})"),)
+    verdict = f"Log integrity: {chain.verdict.upper()}: {_MEANINGS[chain.verdict]}"
+    first = chain.first_bad
+    if first is None:
+        return (own(verdict),)
+    return own(f"{verdict}; first break:"), quoted(place(first)), own(phrase(first))
+
+
 def chain_section(report: Report) -> Section:
     """The verdict, what was found and how much of the log it is about."""
     title = literal("Integrity of the log")
@@ -56,7 +78,7 @@ def chain_section(report: Report) -> Section:
     if chain.findings:
         grids += [_counts(chain), _findings(chain)]
     if chain.coverage.files:
-        grids.append(_files(chain.coverage.files))
+        grids.append(_files(chain))
     return Section("integrity", title, told, tuple(grids))
 
 
@@ -67,17 +89,29 @@ def _sentence(text: str) -> str:
 
 def _verdict(chain: Verification, coverage: Coverage) -> Grid:
     first = chain.first_bad
-    broken = "none was found" if first is None else f"{place(first)} {PHRASES.get(first.name, first.name)}"
+    broken = "none was found" if first is None else f"{place(first)} {phrase(first)}"
     return facts(
         [
             ("verdict", own(f"{chain.verdict}: {_MEANINGS[chain.verdict]}")),
             ("first break", own(broken) if first is None else quoted(broken)),
             ("lines", own(units.count(coverage.lines))),
-            ("lines with a signature that is right", own(units.count(coverage.hmac_ok))),
-            ("lines under a signed checkpoint or digest", own(units.count(coverage.attested))),
-            ("lines after the last of those", own(units.count(coverage.unattested_tail))),
+            ("lines with a signature that is right", _right(coverage.hmac_ok, coverage)),
+            ("lines under a signed checkpoint or digest", _attested(coverage.attested, coverage)),
+            ("lines after the last of those", _attested(coverage.unattested_tail, coverage)),
         ]
     )
+
+
+def _right(count: int, coverage: Coverage) -> Cell:
+    """Of lines whose signature is right: unknown where no secret was given."""
+    known = coverage.hmac_ok or any(_SIGNATURES_CHECKED in one for one in coverage.sentences)
+    return own(units.count(count) if known else UNKNOWN)
+
+
+def _attested(count: int, coverage: Coverage) -> Cell:
+    """Of lines by what is signed over them: unknown where no public key was given."""
+    known = coverage.attested or not any(NO_PUBLIC_KEY in one for one in coverage.sentences)
+    return own(units.count(count) if known else UNKNOWN)
 
 
 def _counts(chain: Verification) -> Grid:
@@ -123,24 +157,32 @@ def _number(one: Finding) -> str:
     return f"{'at least ' if one.at_least else ''}{units.count(one.count)}"
 
 
-def _files(files: tuple[FileCoverage, ...]) -> Grid:
-    rest = files[_FILES:]
-    sums = (
-        own(units.count(sum(getattr(one, name) for one in rest))) for name in ("lines", "hmac_ok", "attested")
-    )
-    more = (own(many(len(rest), "more file")), own(""), own(""), *sums)
+def _files(chain: Verification) -> Grid:
+    coverage = chain.coverage
+    broken = {one.file for one in chain.findings if one.severity == "error"}
+    rest = coverage.files[_FILES:]
+    more = (own(many(len(rest), "more file")), own(""), own(""), *_figures(rest, coverage))
     return grid(
         ("File", "Convention", "State", "Lines", "Signature right", "Attested"),
         [
             (
                 quoted(one.name),
                 quoted(one.convention),
-                own(state(one)),
-                *(own(units.count(count)) for count in (one.lines, one.hmac_ok, one.attested)),
+                own(state(one, broken)),
+                *_figures((one,), coverage),
             )
-            for one in files[:_FILES]
+            for one in coverage.files[:_FILES]
         ],
         3,
         foot=[more] if rest else (),
         caption="Files",
+    )
+
+
+def _figures(files: Collection[FileCoverage], coverage: Coverage) -> tuple[Cell, ...]:
+    """Of these files together."""
+    return (
+        own(units.count(sum(one.lines for one in files))),
+        _right(sum(one.hmac_ok for one in files), coverage),
+        _attested(sum(one.attested for one in files), coverage),
     )

@@ -62,6 +62,8 @@ class Document:
     sections: tuple[Section, ...]
     imprint: Clean
     """When it was made, and by what."""
+    verdict: tuple[Cell, ...]
+    """How the log fares, and where it breaks first: a line, in pieces."""
 
 
 LONGEST_SENTENCE = 600

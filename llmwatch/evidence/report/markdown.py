@@ -22,7 +22,7 @@ _WORDS = "---"
 def as_markdown(document: Document) -> str:
     """All of it."""
     lines = [f"# {_escaped(document.title.text)}", "", _escaped(document.lead.text) + "  "]
-    lines += [_escaped(document.imprint.text)]
+    lines += [_escaped(document.imprint.text) + "  ", " ".join(map(_cell, document.verdict))]
     for section in document.sections:
         lines += ["", f"## {_escaped(section.title.text)}", *_section(section)]
     return "\n".join(lines) + "\n"

@@ -16,6 +16,7 @@ def as_text(document: Document) -> str:
     """All of it; ASCII, but for what the log says."""
     title = document.title.text.upper()
     lines = [title, document.lead.text, document.imprint.text]
+    lines.append(" ".join(piece.text.text for piece in document.verdict))
     for section in document.sections:
         lines += ["", *_section(section)]
     return "\n".join(lines) + "\n"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from llmwatch import units
 from llmwatch.clean import literal
-from llmwatch.evidence.report.chain_words import chain_section, chain_tile
+from llmwatch.evidence.report.chain_words import chain_line, chain_section, chain_tile
 from llmwatch.evidence.report.document import (
     UNKNOWN,
     Cell,
@@ -60,6 +60,7 @@ def in_words(report: Report) -> Document:
             _sources(report),
         ),
         imprint=literal(f"Made at {moment(report.made)} by llmwatch {report.version}"),
+        verdict=chain_line(report),
     )
 
 

@@ -30,6 +30,7 @@ _QUIET, _WARNING, _ERROR = "$foreground 55%", "$text-warning", "$text-error"
 _NO_LOG = literal("no entry of an audit log was read: llmwatch tail FOLDER --key-file FILE checks one")
 _NO_FINDING = literal("nothing was found: all chains hold")
 _NOTHING_IN_IT = "Nothing was found in this file."
+_HIDDEN = "… {count} more in what llmwatch verify says"
 _NOT_READ = "That line was not read here: llmwatch verify shows what is around it."
 
 _STATES: dict[AuditState, tuple[str, Tone]] = {
@@ -235,10 +236,27 @@ class AuditSentences(_Said):
             self._sentences = sentences
             self.refresh(layout=True)
 
+    def draw(self, cells: int) -> Content:
+        """What there is room for: how much was checked stands at their beginning, what nothing tells at their end."""
+        told = self._wrapped(cells)
+        hidden, room = 0, self.content_size.height
+        while len(told) > 2 and sum(map(len, told)) + bool(hidden) > room:
+            del told[(len(told) - 1) // 2]
+            hidden += 1
+        if hidden:
+            told.insert(len(told) // 2, [literal(cut(literal(_HIDDEN.format(count=hidden)), cells))])
+        return Content("\n").join(_quiet(told))
+
     def lines(self, cells: int) -> list[Content]:
         """One after the other."""
-        wrapped = (wrap(clean(sentence, _SENTENCE), cells) for sentence in self._sentences)
-        return [content((line, _QUIET)) for lines in wrapped for line in lines]
+        return _quiet(self._wrapped(cells))
+
+    def _wrapped(self, cells: int) -> list[list[Clean]]:
+        return [wrap(clean(sentence, _SENTENCE), cells) for sentence in self._sentences]
+
+
+def _quiet(told: list[list[Clean]]) -> list[Content]:
+    return [content((line, _QUIET)) for lines in told for line in lines]
 
 
 def _described(one: AuditFinding, cells: int) -> Iterator[Content]:
@@ -347,6 +365,7 @@ class AuditPane(Container):
     def _describe(self) -> None:
         self.detail.show(self.findings.selected)
         self.detail.display = self.findings.selected is not None
+        self.set_class(self.detail.display, "-described")
 
     @on(LineTable.Opened)
     def _open(self, message: LineTable.Opened) -> None:

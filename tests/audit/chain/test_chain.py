@@ -99,6 +99,18 @@ def test_json_that_is_spelled_otherwise_is_not_ok(tmp_path: Path) -> None:
     assert (recipe.verify(tmp_path / ONE), checked.verdict) == (True, "tampered")
 
 
+def test_a_tail_of_nuls_is_said_to_be_one() -> None:
+    lines = log("fresh", 5)[ONE]
+    for tail, words in (
+        (b"\0" * 4096, "is NUL bytes"),
+        (lines[0][:50] + b"\0\0", "only the beginning"),
+        (b"x", "is no entry"),
+    ):
+        checked = check({ONE: [*lines, tail]})
+        assert (checked.verdict, checked.counts, checked.lines) == ("warn", {"torn_tail": 1}, 6)
+        assert words in checked.findings[-1].detail
+
+
 def test_half_a_line_after_a_crash_does_not_raise(tmp_path: Path) -> None:
     files = log("fresh", 3)
     files[ONE][2] = files[ONE][2][:200]
@@ -155,6 +167,23 @@ def test_a_log_in_which_nothing_is_chained_was_not_tampered_with() -> None:
     assert (checked.verdict, checked.counts) == ("unverifiable", {"malformed": 5})
     mixed = {ONE: [BAD["plain entries"]], TWO: log("fresh", 3)[ONE]}
     assert check(mixed).verdict == "tampered"
+
+
+def test_blank_lines_do_not_divide_what_is_said_of_a_file_of_another_kind() -> None:
+    data = b"one\n\n two\n \nthree\n" * 30
+    checked = check({ONE: [data]})
+    assert [(one.name, one.line, one.line_to, one.count) for one in checked.findings] == [
+        ("malformed", 1, 150, 150)
+    ]
+    assert checked.lines == checked.counts["malformed"] == 150
+
+
+def test_of_a_file_of_another_kind_too_the_list_has_an_end_and_all_lines_are_counted() -> None:
+    checked = check({ONE: [b'x\n\n{"id": "ab\n' * (MOST + 50)]})
+    assert checked.counts == {"malformed": 2 * (MOST + 50), "torn_fragment": MOST + 50}
+    rest = [(one.name, one.count) for one in checked.findings if " more, not all" in one.detail]
+    assert sorted(rest) == [("malformed", 100), ("torn_fragment", 50)]
+    assert len(checked.findings) == 2 * (MOST + 1)
 
 
 def test_findings_of_a_long_stretch_are_one_range() -> None:

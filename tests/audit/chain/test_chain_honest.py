@@ -163,6 +163,7 @@ def test_a_process_for_every_line_is_told_as_one_finding() -> None:
     assert [(one.name, one.line, one.line_to, one.count) for one in checked.findings] == [
         ("restart", 2, 50, 49)
     ]
+    assert checked.counts == {"restart": 49}
 
 
 def test_a_crash_and_a_new_process_leave_a_fragment_before_a_whole_entry() -> None:

@@ -459,9 +459,46 @@ def test_a_change_is_found_where_it_is_and_called_what_it_is(row: Row, kind: str
     assert (checked.verdict, checked.counts) == (seen.verdict, seen.counts), checked.findings
     first = checked.first_bad
     assert (first[:2] if first else None) == seen.first
-    assert checked.lines == sum(
-        bool(line.strip()) for data in files.values() for line in b"".join(data).splitlines()
-    )
+    assert checked.lines == sum(len(b"".join(data).splitlines()) for data in files.values())
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("file", [0, 1, 2])
+@pytest.mark.parametrize("right", [{2}, {3, 4, 5}, {5}, {4, 5}])
+def test_a_signature_is_what_is_bad_where_only_that_was_changed(
+    kind: str, file: int, right: set[int]
+) -> None:
+    """Also in the first line of a file that goes on from the one before. `right`: lines that are left alone."""
+    files = log(kind, *LINES)
+    lines = files[day_name(file)]
+    changed = [number for number in range(len(lines)) if number not in right]
+    for number in changed:
+        lines[number] = edited(lines[number], "signature", "0" * 64)
+    checked = check(files)
+    assert checked.places == {"bad_signature": [number + 1 for number in changed]}
+
+
+def test_an_edit_of_a_day_of_one_line_does_not_rename_the_day_before() -> None:
+    files = log("v2", 1, 1, 1)
+    files[TWO] = [edited(files[TWO][0])]
+    checked = check(files)
+    assert (checked.counts, checked.first_bad) == ({"edited": 1}, (TWO, 1, "edited"))
+
+
+def test_a_copy_at_the_end_of_a_day_hides_no_line() -> None:
+    files = log("v2", 3, 3)
+    files[ONE].append(files[TWO][0])
+    checked = check(files)
+    assert (checked.counts, checked.first_bad) == ({"duplicate": 1}, (ONE, 4, "duplicate"))
+
+
+def test_the_first_line_of_our_own_leaves_no_fragment_before_it() -> None:
+    files = log("v2", 3, 3)
+    files[ONE].insert(0, b'{"id": "ab\n')
+    assert check(files).counts == {"inserted": 1}
+    plain = log("fresh", 3)
+    plain[ONE].insert(0, b'{"id": "ab\n')
+    assert check(plain).counts == {"torn_fragment": 1}
 
 
 SIGNATURES = {row.name for row in ROWS if row.name.startswith(("signature", "no signature"))}

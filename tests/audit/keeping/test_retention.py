@@ -16,12 +16,13 @@ from llmwatch.audit.checkpoints import CHECKPOINTS
 from llmwatch.audit.digests import read_tombstone
 from llmwatch.audit.folder import digest_path, find_logs, log_file, tombstone_path
 from llmwatch.audit.keeping import retention
-from llmwatch.audit.keeping.retention import Done, Policy, carry_out, plan, remarks, signer_of
+from llmwatch.audit.keeping.retention import Done, Policy, carry_out, foreseen, plan, remarks, signer_of
 from llmwatch.audit.notes import Note, NoteSigner, split_notes
 from llmwatch.audit.signed.attestation import attest
+from llmwatch.audit.writing import AuditWriter
 from llmwatch.errors import SourceError, UsageError
 from tests.audit import recipe
-from tests.audit.sealed import SIGNER, SealedLog
+from tests.audit.sealed import SECRET, SIGNER, SealedLog
 
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
 POLICY = Policy(timedelta(days=30), timedelta(days=90))
@@ -130,13 +131,50 @@ def test_the_newest_day_stays_however_old_and_days_to_come_do_too(plain: Path) -
 
 
 def test_names_that_are_no_days_are_left_alone_and_listed(plain: Path) -> None:
-    strange = ["audit_old.jsonl", "audit_2026-13-45.jsonl", "notes.jsonl", "archive/audit_x.jsonl.gz"]
+    strange = [
+        "audit_old.jsonl",
+        "audit_2026-13-45.jsonl",
+        "audit_2026-11-15.jsonl.bak",
+        "audit_2026-13-45.digest",
+        "notes.jsonl",
+        "notes.txt",
+        "archive/audit_x.jsonl.gz",
+        "archive/notes.txt",
+    ]
     (plain / "archive").mkdir()
     for name in strange:
         (plain / name).write_bytes(b"x")
     outcomes = _outcomes(plain, signer=None)
     assert {name: outcomes[name] for name in strange} == dict.fromkeys(strange, "kept")
     assert all((plain / name).read_bytes() == b"x" for name in strange)
+
+
+def test_what_a_log_has_beside_its_days_is_not_listed(tmp_path: Path) -> None:
+    with AuditWriter(tmp_path, SECRET, SIGNER, clock=lambda: NOW - timedelta(days=50)) as writer:
+        writer.append_many(recipe.entries(3))
+    with (tmp_path / _name(50)).open("ab") as file:
+        file.write(b'{"id": "half an ent')
+    with AuditWriter(tmp_path, SECRET, SIGNER, clock=lambda: NOW) as writer:
+        writer.append_many(recipe.entries(3, 1))
+    for name in (f"audit_{_day(60)}.gone", f"archive/{_name(40)}.tmp.gz"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert any(tmp_path.glob("audit_torn_*.bin"))
+    assert [step.name for step in plan(tmp_path, POLICY, NOW)] == [_name(50), _name(0)]
+
+
+def test_a_remark_about_many_days_counts_those_that_it_does_not_name(tmp_path: Path) -> None:
+    log = SealedLog(tmp_path / "log")
+    for age in (130, 129, 128, 127, 126, 0):
+        log.day(_day(age), 2, seal=age > 0)
+    steps = plan(log.folder, POLICY, NOW)
+    (remark,) = remarks(steps, None)
+    assert remark.startswith(f"{_name(130)}, {_name(129)}, {_name(128)} and 2 more: not deleted")
+    expected = {name: done.outcome for name, done in _run(log.folder, signer=None).items()}
+    assert {step.name: foreseen(step, None)[0] for step in steps if step.action == "delete"} == {
+        name: outcome for name, outcome in expected.items() if outcome == "refused"
+    }
+    assert all(foreseen(step, SIGNER)[0] == step.action for step in steps)
 
 
 def test_plain_days_go_as_the_recipe_lets_them_go_and_it_is_said(plain: Path) -> None:

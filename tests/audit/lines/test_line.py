@@ -233,6 +233,9 @@ def test_what_our_own_writer_adds_is_read() -> None:
     assert link is not None
     assert link.adoption == Adoption(2, 4, "00", "11", "ok")
     assert not link.simple
+    link = read_line(_linked(file="audit_2026-02-27.jsonl"), RING).link
+    assert link == Link(4, SECRET.kid, file="audit_2026-02-27.jsonl")
+    assert not link.simple
 
 
 @pytest.mark.parametrize(
@@ -248,6 +251,7 @@ def test_what_our_own_writer_adds_is_read() -> None:
         {"prev": 3},
         {"prev": {"file": "f", "seq": "3", "chain": ""}},
         {"boot": 1},
+        {"file": 1},
         {"adopt": None},
         {"adopt": {}},
     ],
@@ -284,10 +288,52 @@ def test_no_bytes_make_it_raise(data: bytes) -> None:
         assert line.kid is None or line.canonical is not None
 
 
-def test_what_several_crashes_in_a_row_left_is_no_change() -> None:
-    first, second, whole = recipe.lines(recipe.entries(3))
-    for cut in (*range(1, 9), 80, 300):
-        glued = read_line(first[:200] + second[:cut] + whole[:-1], RING)
-        assert (glued.flaw, glued.recovered) == ("torn_fragment", read_line(whole[:-1], RING))
-        assert read_line(first[:200] + second[:cut], RING).flaw == "torn_fragment"
-    assert read_line(first[:-1] + second[:80] + whole[:-1], RING).flaw == "malformed"
+FIRST, SECOND, WHOLE = (
+    _line({**one, "metadata": {"text": 'z\u00e9 \\ "{', "n": [-1.5e300, True, None], "o": {"id": 5}}})
+    for one in recipe.entries(3)
+)
+
+
+def _assert_torn(fragments: bytes) -> None:
+    glued = read_line(fragments + WHOLE, RING)
+    assert (glued.flaw, glued.recovered) == ("torn_fragment", read_line(WHOLE, RING)), fragments
+    assert read_line(fragments, RING).flaw == "torn_fragment", fragments
+
+
+@pytest.mark.parametrize("second", [*range(1, 12), 80, 300, len(SECOND) - 1])
+def test_a_crash_after_any_first_crash_is_no_change(second: int) -> None:
+    for first in range(1, len(FIRST)):
+        _assert_torn(FIRST[:first] + SECOND[:second])
+
+
+@pytest.mark.parametrize("first", [1, 2, 60, 300, 400, len(FIRST) - 180, len(FIRST) - 1])
+def test_a_second_crash_anywhere_is_no_change(first: int) -> None:
+    for second in range(1, len(SECOND)):
+        _assert_torn(FIRST[:first] + SECOND[:second])
+
+
+def test_many_crashes_in_a_row_are_no_change() -> None:
+    for first in (1, 60, 333, len(FIRST) - 1):
+        for cuts in ((1, 1, 1), (2, 4, 3), (3, 80, 1), (1, 300, 2, 5, 6), (80,) * 9):
+            _assert_torn(FIRST[:first] + b"".join(SECOND[:cut] for cut in cuts))
+            _assert_torn(FIRST[:first] + b"\0\0".join(SECOND[:cut] for cut in cuts) + b"\0")
+
+
+@pytest.mark.parametrize("other", [b"{", b'{"i', SECOND[:80], b'{"x": 1', b"\0{"])
+def test_what_stands_behind_a_whole_record_is_no_crash(other: bytes) -> None:
+    for whole in (FIRST, HONEST):
+        assert read_line(whole + other, RING).flaw == "malformed"
+        assert read_line(whole + other + WHOLE, RING).flaw == "malformed"
+
+
+@pytest.mark.parametrize("other", [b"}", b'{"x": 1', b'{"id" [', b"[", b"{{}", b'{"id": 5}'])
+def test_what_no_record_begins_with_is_no_crash(other: bytes) -> None:
+    cut = FIRST.index(b"completion_tokens") + 21
+    assert read_line(FIRST[:cut] + other + b'"', RING).flaw == "malformed"
+    assert read_line(FIRST[:cut] + other + WHOLE, RING).flaw == "malformed"
+
+
+@pytest.mark.parametrize("value", [{"light_weight": True}, {}, 7, None, {"kid": "a", "seq": 1, "v": 2}])
+def test_metadata_of_others_may_have_a_key_like_ours(value: object) -> None:
+    line = read_line(_line(_entry(metadata={"_lw": value, "a": 1})), RING)
+    assert (line.flaw, line.link, line.kid) == (None, None, SECRET.kid)

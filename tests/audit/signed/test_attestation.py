@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 
 from llmwatch.audit.checkpoints import CHECKPOINTS, sign_checkpoint
+from llmwatch.audit.digests import Tombstone, sign_tombstone
 from llmwatch.audit.findings import Finding
 from llmwatch.audit.folder import digest_path, find_logs, tombstone_path
+from llmwatch.audit.keys import KeyRing
 from llmwatch.audit.merkle import Tree
 from llmwatch.audit.notes import NoteSigner, NoteVerifier
 from llmwatch.audit.signed.attestation import Attested, attest
-from tests.audit.sealed import SIGNER, SealedLog
+from llmwatch.audit.verify import verify
+from tests.audit import recipe
+from tests.audit.sealed import SECRET, SIGNER, SealedLog
 
 PLAIN, FIRST, SECOND, THIRD, OPEN = (
     f"audit_{day}.jsonl" for day in ("2026-02-20", "2026-02-26", "2026-02-27", "2026-02-28", "2026-03-01")
@@ -159,6 +163,18 @@ def test_a_missing_last_newline_is_not_a_missing_line(log: SealedLog) -> None:
     assert _counts(attested) == ALL
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (0, "the change is somewhere in these lines"),
+        (4, "its first 4 lines are as they were sealed"),
+    ],
+)
+def test_a_changed_day_says_how_much_of_it_is_as_it_was(log: SealedLog, line: int, words: str) -> None:
+    _edit(log, FIRST, lambda lines: _swap_model(lines, line))
+    assert _only(_attest(log)).detail == words
+
+
 def test_a_line_moved_over_midnight_is_found(log: SealedLog) -> None:
     """The root does not change, for it knows no files: the digests do."""
     moved: list[bytes] = []
@@ -234,6 +250,68 @@ def test_a_tombstone_without_its_digest_is_not_enough(log: SealedLog) -> None:
     digest_path(log.folder, SECOND).unlink()
     finding = _only(_attest(log))
     assert (finding.name, finding.severity, finding.file) == ("digest_missing", "error", SECOND)
+
+
+@pytest.fixture
+def unreached(log: SealedLog) -> SealedLog:
+    """The log, without the plain day that was adopted: policy deleted it, and it had no digest."""
+    stone = Tombstone(SIGNER.name, PLAIN, None, "retention", "2026-06-01T00:00:00Z")
+    tombstone_path(log.folder, PLAIN).write_bytes(sign_tombstone(SIGNER, stone))
+    (log.folder / PLAIN).unlink()
+    return log
+
+
+def test_lines_that_only_digests_reach_need_them(unreached: SealedLog) -> None:
+    assert _only(_attest(unreached)).name == "file_expired"
+    for path in unreached.folder.glob("*.digest"):
+        path.unlink()
+    found = {(one.name, one.file, one.severity) for one in _attest(unreached).findings}
+    assert found == {
+        ("file_expired", PLAIN, "info"),
+        *(("digest_missing", name, "error") for name in (FIRST, SECOND, THIRD)),
+    }
+
+
+@pytest.mark.parametrize("kept", [0, 1, 6, 10])
+def test_the_end_of_lines_that_no_root_is_made_of_is_known_by_their_numbers(
+    unreached: SealedLog, kept: int
+) -> None:
+    for name in (FIRST, SECOND, THIRD):
+        digest_path(unreached.folder, name).unlink()
+        if name != FIRST:
+            (unreached.folder / name).unlink()
+    if kept:
+        _edit(unreached, OPEN, lambda lines: lines.__delitem__(slice(kept, None)))
+    else:
+        (unreached.folder / OPEN).unlink()
+    (tail,) = (one for one in _attest(unreached).findings if one.name == "tail_missing")
+    newest = OPEN if kept else FIRST
+    assert (tail.file, tail.count) == (newest, 11 - kept if kept else 7 + 9 + 11)
+
+
+def test_a_last_line_without_its_newline_is_none_that_is_gone(unreached: SealedLog) -> None:
+    for name in (FIRST, SECOND, THIRD):
+        digest_path(unreached.folder, name).unlink()
+    _edit(unreached, OPEN, lambda lines: lines.append(lines.pop()[:-1]))
+    assert "tail_missing" not in {one.name for one in _attest(unreached).findings}
+
+
+@pytest.mark.parametrize("ring", [KeyRing(), KeyRing((SECRET,))])
+def test_a_plain_day_that_is_gone_behind_a_deleted_one_is_missed(tmp_path: Path, ring: KeyRing) -> None:
+    """The day after it says what it was written after, though its digest would be enough for the rest."""
+    log = SealedLog(tmp_path / "log")
+    last = recipe.chain_of(log.plain_day("2026-02-20", 5).read_bytes().splitlines()[-1])
+    between = log.plain_day("2026-02-21", 3, last)
+    log.day("2026-02-26", 6)
+    log.day("2026-02-27", 6, seal=False)
+    stone = Tombstone(SIGNER.name, PLAIN, None, "retention", "2026-06-01T00:00:00Z", last_chain=last)
+    tombstone_path(log.folder, PLAIN).write_bytes(sign_tombstone(SIGNER, stone))
+    (log.folder / PLAIN).unlink()
+    logs = find_logs([log.folder])
+    assert verify(logs, ring=ring, public=SIGNER.verifier, quick=True).verdict == "ok"
+    between.unlink()
+    found = verify(find_logs([log.folder]), ring=ring, public=SIGNER.verifier, quick=True)
+    assert found.verdict == "tampered", found.findings
 
 
 def test_the_newest_days_cannot_be_dropped(log: SealedLog) -> None:
@@ -409,6 +487,22 @@ def test_checkpoints_of_strangers_are_passed_over(log: SealedLog) -> None:
     theirs = _attest(log, key=_STRANGER.verifier)
     assert _only(theirs).name == "checkpoint_root_mismatch"
     assert "other keys than the public key signed the digests" in theirs.sentences[-1]
+
+
+@pytest.mark.parametrize("name", ["example.com/audit", "other.example/audit", None])
+def test_a_key_that_signed_nothing_is_told_whose_signatures_are_there(
+    log: SealedLog, name: str | None
+) -> None:
+    finding = _only(_attest(log, key=NoteVerifier(_STRANGER.public, name)))
+    assert (finding.name, finding.severity) == ("checkpoint_missing", "error")
+    assert f"of {SIGNER.name}+" in finding.detail
+    assert f", not of {name or 'the one that was given'}" in finding.detail
+    assert finding.detail.endswith("is this the log's public key?")
+    (log.folder / CHECKPOINTS).unlink()
+    assert finding.detail == _only(_attest(log, key=NoteVerifier(_STRANGER.public, name))).detail
+    for path in log.folder.glob("*.digest"):
+        path.unlink()
+    assert "is this the log's" not in _only(_attest(log, key=_STRANGER.verifier)).detail
 
 
 @pytest.mark.parametrize("glued", [False, True])

@@ -85,7 +85,11 @@ def test_a_line_is_the_recipes_with_a_link_in_its_metadata(write: Open, tmp_path
     written = entries_of(tmp_path)
     assert [list(one) for one in written] == [[*given[0], "chain_hash", "signature"]] * 3
     boot = written[0]["metadata"]["_lw"]["boot"]
-    extra: list[dict[str, Any]] = [{"prev": None, "boot": boot}, {}, {}]
+    extra: list[dict[str, Any]] = [
+        {"file": "audit_2026-02-27.jsonl", "prev": None, "boot": boot},
+        {},
+        {},
+    ]
     for number, (one, entry_) in enumerate(zip(written, given, strict=True)):
         link = {"v": 1, "seq": number, "kid": SECRET.kid, **extra[number]}
         assert one["metadata"] == {**entry_["metadata"], "_lw": link}
@@ -132,6 +136,9 @@ def test_a_file_for_each_day_and_the_day_before_is_sealed(write: Open, tmp_path:
     assert [digest.file for digest, _ in digests_of(tmp_path)] == [
         f"audit_{day}.jsonl" for day in ("2026-02-27", "2026-02-28", "2026-03-03")
     ]
+    for path in tmp_path.glob("*.jsonl"):
+        own = [json.loads(line)["metadata"]["_lw"] for line in path.read_bytes().splitlines()]
+        assert [link.get("file") for link in own] == [path.name, *[None] * (len(own) - 1)]
     assert_sound(tmp_path)
     assert checkpoints_of(tmp_path)[-1].size == 12
 
@@ -349,7 +356,32 @@ def test_a_log_of_the_recipe_goes_on_as_ours(write: Open, tmp_path: Path, clock:
         "verdict": "ok",
     }
     assert "prev" not in first  # it is not the first line of its file
+    assert first["file"] == "audit_2026-02-27.jsonl"
     assert [(digest.first, digest.lines) for digest, _ in digests_of(tmp_path)] == [(4, 5)]
+
+
+@pytest.mark.parametrize("lines", [1, 3])
+@pytest.mark.parametrize("ending", [b"\n", b""])
+def test_a_log_in_which_the_recipe_crashed_goes_on_as_ours(
+    write: Open, tmp_path: Path, clock: Clock, lines: int, ending: bytes
+) -> None:
+    path = tmp_path / "audit_2026-02-26.jsonl"
+    recipe.write(path, some(3))
+    glued = b"".join(recipe.lines(some(lines, 1)))
+    path.write_bytes(path.read_bytes() + glued[:50] + glued.removesuffix(b"\n") + ending)
+    with write() as writer:
+        writer.append(some(1, 2)[0])
+        clock.pass_(days=1)
+        writer.append(some(1, 3)[0])
+    ours = [json.loads(line) for line in (tmp_path / "audit_2026-02-27.jsonl").read_bytes().splitlines()]
+    first = ours[0]["metadata"]["_lw"]
+    adopted = first["adopt"]
+    assert (adopted["lines"], adopted["verdict"]) == (3 + lines, "warn")
+    assert adopted["last_chain"] == first["prev"]["chain"] == recipe.chain_of(glued.splitlines()[-1])
+    verification = verified(tmp_path)
+    assert (verification.verdict, set(verification.counts)) == ("warn", {"torn_fragment", "restart"})
+    assert verification.coverage.attested == 5 + lines
+    assert [one["event_type"] for one in ours] == ["chat_completion"]
 
 
 def test_archived_days_of_the_recipe_are_part_of_the_log(write: Open, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import random
@@ -30,7 +31,7 @@ from llmwatch.audit.writing.writer import AuditError, AuditWriter
 from tests.audit import recipe
 from tests.audit.faulty import BEGAN, calls, faults, inject, traced
 from tests.audit.sealed import SECRET, SIGNER
-from tests.audit.soundness import assert_sound, checkpoints_of, entries_of, ids_of, lines_of
+from tests.audit.soundness import assert_sound, checkpoints_of, entries_of, ids_of, lines_of, verified
 
 _SAMPLE = int(os.environ.get("LLMWATCH_FAULTS", "40"))
 
@@ -350,3 +351,82 @@ def test_a_file_that_a_crash_left_empty_is_none(tmp_path: Path) -> None:
         writer.append(next(recipe.entries(1, 1)))
     assert not (tmp_path / "audit_2026-02-28.jsonl").exists()
     assert_sound(tmp_path)
+
+
+_TORN = [b'{"id": "', b"{", b"\0" * 50]
+
+
+@pytest.mark.parametrize("torn", _TORN, ids=("half", "brace", "nulls"))
+@pytest.mark.parametrize("before", ["nothing", "a day", "a plain day"])
+@pytest.mark.parametrize("days", [-1, 0, 1])
+@pytest.mark.parametrize("again", [False, True])
+def test_a_crash_in_the_first_write_of_a_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torn: bytes, before: str, days: int, again: bool
+) -> None:
+    """`days` later the next process starts; `again`: that one fails before it has told of it."""
+    yesterday = BEGAN - timedelta(days=1)
+    if before == "a day":
+        with open_(tmp_path, clock=lambda: yesterday) as writer:
+            writer.append(next(recipe.entries(1)))
+    elif before == "a plain day":
+        recipe.write(tmp_path / f"audit_{yesterday.date()}.jsonl", recipe.entries(2))
+    name = f"audit_{BEGAN.date()}.jsonl"
+    (tmp_path / name).write_bytes(torn)
+    now = BEGAN + timedelta(days=days)
+    if again:
+        with monkeypatch.context() as patch:
+            patch.setattr("llmwatch.audit.writing.ledger.append", _read_only)
+            with pytest.raises(AuditError):
+                open_(tmp_path, clock=lambda: now).append({})
+    for seed in (1, 2):
+        with open_(tmp_path, clock=lambda: now) as writer:
+            writer.append(next(recipe.entries(1, seed)))
+    with open_(tmp_path, clock=lambda: now + timedelta(days=1)) as writer:
+        writer.append(next(recipe.entries(1, 3)))
+    (saved,) = tmp_path.glob("audit_torn_*.bin")
+    assert saved.read_bytes() == torn
+    (recovery,) = [one for one in entries_of(tmp_path) if one["event_type"] == "audit.recovery"]
+    assert [recovery["metadata"][key] for key in ("file", "offset", "saved")] == [name, 0, saved.name]
+    if before == "a plain day":
+        assert verified(tmp_path).verdict == "ok"
+    else:
+        assert_sound(tmp_path)
+
+
+def test_all_files_that_crashes_left_empty_are_none(tmp_path: Path) -> None:
+    writer = open_(tmp_path)
+    writer.append(next(recipe.entries(1)))
+    _crash(writer)
+    (path,) = tmp_path.glob("*.jsonl")
+    path.write_bytes(path.read_bytes() + b"{")
+    for day in ("2026-02-28", "2026-03-01"):
+        (tmp_path / f"audit_{day}.jsonl").write_bytes(b"")
+    with open_(tmp_path, clock=lambda: BEGAN + timedelta(days=1)) as writer:
+        writer.append(next(recipe.entries(1, 1)))
+    assert len(list(tmp_path.glob("*.jsonl"))) == 2
+    assert_sound(tmp_path)
+
+
+def test_a_file_that_was_emptied_does_not_stop_its_writer(tmp_path: Path) -> None:
+    told: list[str] = []
+    with open_(tmp_path, on_error=lambda error: told.append(str(error))) as writer:
+        writer.append(next(recipe.entries(1)))
+        (path,) = tmp_path.glob("*.jsonl")
+        path.write_bytes(b"")
+        writer.append(next(recipe.entries(1, 1)))
+    assert [one["event_type"] for one in entries_of(tmp_path)] == ["audit.alarm", "chat_completion"]
+    assert "cut off" in told[0]
+
+
+def test_a_checkpoint_after_all_was_archived_leaves_no_file(tmp_path: Path) -> None:
+    with open_(tmp_path) as writer:
+        writer.append(next(recipe.entries(1)))
+    later = BEGAN + timedelta(days=1)
+    open_(tmp_path, clock=lambda: later).close()
+    (path,) = tmp_path.glob("*.jsonl")
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "archive" / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+    with open_(tmp_path, clock=lambda: later) as writer:
+        writer.checkpoint()
+    assert list(tmp_path.glob("*.jsonl")) == []
