@@ -24,7 +24,7 @@ from llmwatch.audit.findings import (
     count_classes,
     verdict_of,
 )
-from llmwatch.audit.folder import Log, LogFile, day_of, tombstone_path
+from llmwatch.audit.folder import Log, LogFile, day_of, find_logs, tombstone_path
 from llmwatch.audit.keys import KeyRing
 from llmwatch.audit.lines.line import read_line
 from llmwatch.audit.lines.parallel import parallel_segments
@@ -34,6 +34,7 @@ from llmwatch.audit.signed.attestation import Attested, FileAttested, attest
 from llmwatch.audit.signed.days import Day, compare_copies
 from llmwatch.audit.signed.memory import Comparison, Memory, compare
 from llmwatch.audit.strangers import strangers
+from llmwatch.errors import SourceError
 
 Progress = Callable[[str, int, int], None]
 """Is told the name of a file, the bytes that are done of all files, and how many those are."""
@@ -76,7 +77,7 @@ def verify(
 
     """
     steps = _Steps(logs, progress, passes=2 if public else 1)
-    parts = [_Check(log, ring, public, steps).run(memory, since, quick=quick) for log in logs]
+    parts = [_checked(log, ring, public, steps, memory, since, quick=quick) for log in logs]
     names = Counter(file.name for part in parts for file in part.files)
     if len(parts) > 1:
         parts = [_placed(part, log, names) for part, log in zip(parts, logs, strict=True)]
@@ -90,6 +91,26 @@ def verify(
         first_bad(findings),
         count_classes(findings),
     )
+
+
+def _checked(
+    log: Log,
+    ring: KeyRing,
+    public: NoteVerifier | None,
+    steps: _Steps,
+    memory: Memory | None,
+    since: date | None,
+    *,
+    quick: bool,
+) -> _Part:
+    """Once more, if a file is not where it was: retention moves days into the archive while others read."""
+    try:
+        return _Check(log, ring, public, steps).run(memory, since, quick=quick)
+    except SourceError:
+        if not log.whole or all(file.path.exists() for file in log.files):
+            raise
+        (again,) = find_logs([log.folder])
+        return _Check(again, ring, public, steps).run(memory, since, quick=quick)
 
 
 def _coverage(part: _Part, ring: KeyRing, public: NoteVerifier | None) -> Coverage:
