@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -357,6 +358,7 @@ def test_an_interrupt_ends_it_at_once(tmp_path: Path) -> None:
     ):
         writer.write(b"{")
         writer.flush()
+        time.sleep(0.3)  # until it waits for more: between a look at signals and a read, Python is deaf
         program.send_signal(signal.SIGINT)
         _, err = program.communicate(timeout=20)
     assert program.returncode == 130
