@@ -384,8 +384,8 @@ def _broken(text: str, ring: KeyRing, order: Order) -> Line:
 def _are_beginnings(text: str, head: str) -> bool:
     """Whether it is a record cut short, or several: each crash leaves one, and what is written next is glued to it.
 
-    What is cut shorter is a beginning too. So the next may start wherever one before could go on, and where it is
-    tried first, at the end of that, it does.
+    A beginning that is cut shorter is one too. So the next may begin anywhere up to where those before it can reach,
+    and mostly begins right there.
     """
     first = len(text) - len(text.lstrip("\0"))
     if not text.startswith("{", first):
