@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,15 @@ from llmwatch.audit.entry import Secret
 from llmwatch.audit.findings import Coverage, Finding, verdict_of
 from llmwatch.audit.folder import find_logs
 from llmwatch.audit.keys import KeyRing
+from llmwatch.audit.notes import NoteSigner
 from llmwatch.audit.verify import verify
+from llmwatch.audit.writing import AuditWriter, entry
 from llmwatch.errors import SourceError
 from tests.audit import recipe
 
 RING = KeyRing((Secret(recipe.SECRET.encode()),))
+
+NOON = datetime(2026, 2, 27, 12, tzinfo=UTC)
 
 
 def two_days(folder: Path) -> None:
@@ -78,3 +83,15 @@ def test_nothing_is_ok_that_no_key_vouches_for(
 ) -> None:
     findings = [Finding(name, "audit.jsonl", 1) for name in names]
     assert verdict_of(findings, Coverage(3, hmac_ok, attested)) == verdict
+
+
+def test_the_newest_day_cannot_take_the_name_of_another(tmp_path: Path) -> None:
+    signer = NoteSigner("example.com/audit", bytes(32))
+    with AuditWriter(tmp_path, recipe.SECRET, signer, clock=lambda: NOON) as log:
+        log.append_many([entry(user_id="u", model="m") for _ in range(3)])
+    assert verify(find_logs([tmp_path]), ring=RING, public=signer.verifier).verdict == "ok"
+    (tmp_path / "audit_2026-02-27.jsonl").rename(tmp_path / "audit_2026-03-05.jsonl")
+    for ring in (RING, KeyRing()):
+        found = verify(find_logs([tmp_path]), ring=ring, public=signer.verifier)
+        assert found.verdict == "tampered"
+        assert found.counts["file_renamed"] == 1

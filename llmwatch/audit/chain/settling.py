@@ -111,8 +111,11 @@ class Settlement:
         )
 
     def _find_renamed(self, placed: Placed) -> None:
-        """A v2 file names the one before it. Where none does, the order tells."""
+        """A v2 file names itself, and the one before it. Where none does, the order tells."""
         for piece in placed.pieces:
+            here, named = self._files[piece.file], piece.head.link.file if piece.head.link else None
+            if named not in (None, here.name) and (here.day or self._whole) and placed.is_kept(piece):
+                self._rename(piece.file, "its first v2 line says that its name was another", named)
             link = piece.head.link if piece.begins_file and piece.after else None
             if link and link.previous and piece.after and piece.after.file != piece.file:
                 name = self._names[piece.after.file]
