@@ -20,6 +20,7 @@ from socket import socket
 import pytest
 from moto.server import ThreadedMotoServer
 
+from tests.audit import recipe
 from tests.cli.cloud import (
     QUICK,
     REGION,
@@ -439,3 +440,29 @@ def test_a_group_that_came_is_followed(cloud: Cloud, waiting: Running) -> None:
 def test_where_nobody_listens_the_address_is_named(unheard: Running) -> None:
     ran = unheard.ended(within=60)
     assert_refused(ran, 3, "nothing answers at http://127.0.0.1:", "--endpoint-url")
+
+
+def test_entries_of_an_audit_log_that_arrive_in_a_group_are_verified_and_are_calls(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    began = datetime.now(UTC) - timedelta(minutes=10)
+    first = int(began.timestamp() * 1000)
+    lines = [line.decode().rstrip("\n") for line in recipe.lines(recipe.entries(40, began=began))]
+    group = cloud.create("/acme/prod/audit", "gateway/1", "gateway/2")
+    cloud.put(group, [(first + 2000 * number, line) for number, line in enumerate(lines)], "gateway/1")
+    lines = [line.decode().rstrip("\n") for line in recipe.lines(recipe.entries(40, 1, began))]
+    lines[16] = lines[16].replace('"status": "success"', '"status": "error"').replace("user-", "user+", 1)
+    cloud.put(group, [(first + 2000 * number, line) for number, line in enumerate(lines)], "gateway/2")
+    secret = tmp_path / "audit.secret"
+    secret.write_text(recipe.SECRET + "\n")
+    secret.chmod(0o600)
+    whole = ("verify", "--group", group, "--since", "1h", "--key-file", secret, "--json", *QUICK)
+    ran = cloud.run(*whole, "--stream", "gateway/1")
+    assert (ran.code, ran.document["verdict"]) == (0, "ok"), ran.narration
+    assert ran.document["coverage"]["hmac_ok"] == 40
+    ran = cloud.run(*whole)
+    assert (ran.code, ran.document["verdict"], ran.document["counts"]) == (1, "tampered", {"edited": 1})
+    assert ran.document["first_bad"]["line"] == 17
+    assert ran.document["first_bad"]["file"].endswith("gateway/2")
+    top = cloud.run("top", "--group", group, "--since", "1h", "--by", "dialect", "--json", *QUICK)
+    assert [(row["dialect"], row["requests"]) for row in top.document["rows"]] == [("openrouter", 80)]
