@@ -66,6 +66,13 @@ class Reading:
     def __iter__(self) -> Iterator[bytes]:
         return self._unpacked() if self.file.archived else self._raw()
 
+    def all(self) -> bytes:
+        """All bytes of a plain file at once, which is twice as fast as pieces."""
+        with _explained(self.file):
+            data = self._source.read(self._left)
+        self._left -= len(data)
+        return data if not self._left else data + b"".join(self._raw())
+
     def passed(self) -> int:
         """Bytes of the file system that were read since this was asked last."""
         before, self._told = self._told, self.size - self._left
@@ -127,7 +134,7 @@ def opened(file: LogFile) -> Iterator[Content]:
     with ExitStack() as stack:
         reading = stack.enter_context(Reading(file))
         if not file.archived and reading.size <= _IN_MEMORY:
-            yield Content(b"".join(reading))
+            yield Content(reading.all())
             return
         try:
             kept = stack.enter_context(tempfile.TemporaryFile(buffering=0))

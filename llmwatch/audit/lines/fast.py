@@ -25,6 +25,11 @@ PATIENCE = 32
 """So many unknown lines, and then twice as many, and so on, make a reader learn one: a pattern takes milliseconds."""
 
 
+def _no_signature(_: bytes) -> str:
+    """What no key makes."""
+    return ""
+
+
 @dataclass(slots=True)
 class Place:
     """Where a reader stands between two lines."""
@@ -91,8 +96,9 @@ class FastReader:
         """Lines of one layout, and if they are signed, under one key."""
         secret = self._secrets[0] if self._secrets else None
         offset, previous, sequence, lines = place.offset, place.chain, place.sequence, 0
+        sign, canonical_of = secret.sign if secret else _no_signature, layout.canonical
         for match in layout.matches(text, offset):
-            canonical = layout.canonical(match, sequence)
+            canonical = canonical_of(match, sequence)
             end = match.end()
             chain = text[end + CHAIN_AT : end + CHAIN_AT + _DIGITS]
             if canonical is None or sha256((previous + canonical).encode()).hexdigest() != chain:
@@ -102,8 +108,8 @@ class FastReader:
                 break
             if signed is not None:
                 data = f'{{"{CHAIN}": "{chain}", {canonical[1:]}'.encode()
-                made = secret is not None and secret.sign(data) == signature
-                if (made or self._prefer(data, signature)) is not signed or made is not signed:
+                made = sign(data) == signature
+                if (not made and self._prefer(data, signature)) or made is not signed:
                     break
             offset, previous, lines = end, chain, lines + 1
             if sequence is not None:
