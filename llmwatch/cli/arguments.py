@@ -232,9 +232,8 @@ def load_all(
                 load(watched(source), store)
         store.refresh()
         states = source.states() if source is not None else ()
-        for state in states:
-            if state.detail:
-                say(state.sentence)
+        for sentence in dict.fromkeys(state.sentence for state in states if state.detail):
+            say(sentence)
         if arguments.group and not store.lines:
             say("there was no event to read: is it the right group, --since, --stream and --filter-pattern?")
         if remark := _nothing_in_scope(store, scope):

@@ -174,7 +174,7 @@ class _Narrator:
             stopped = state.status in ("error", "waiting")
             told = state.sentence if stopped or state.feed else ""
             known, had_stopped = self._told.get(state.name, ("", False))
-            if told and told != known:
+            if told and told not in (known, *(sentence for sentence, _ in self._told.values())):
                 say(told)
             elif had_stopped and not stopped:
                 say(f"{state.name} is read again.")
